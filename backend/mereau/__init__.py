@@ -1,0 +1,1 @@
+"""Mereau: a self-hosted loyalty ledger whose balances anyone can verify on chain."""

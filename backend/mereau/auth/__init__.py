@@ -1,0 +1,1 @@
+"""Who is calling: API keys, roles, scopes and idempotency keys."""

@@ -1,0 +1,1 @@
+"""The EVM side: client, orders, relayer, mirror, embedded node."""

@@ -1,0 +1,7 @@
+"""A persisted py-evm chain served as JSON-RPC on loopback: the node of an installation that names no other."""
+
+import os
+
+# The environment is the only door that the hash library has, and it is read at the first hash: pysha3 takes
+# 0.85 microseconds where the default backend takes 7.
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")

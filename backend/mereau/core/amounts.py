@@ -1,0 +1,25 @@
+"""Integer arithmetic of tokens and money: floors, shares and bounds, no floats anywhere."""
+
+from collections.abc import Sequence
+from typing import Final
+
+MAX_TOKENS: Final = 2**53 - 1
+"""The largest token figure of the API: every JSON reader keeps it exact (RFC 8259, section 6)."""
+
+
+def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+    """Split `total` in proportion to `weights`, exactly; ties go to the earlier position.
+
+    Hamilton's method. Weights are >= 0; where all are 0 the parts are 0 and `total` must be 0.
+    """
+    weight_sum = sum(weights)
+    if weight_sum == 0:
+        if total:
+            msg = "a positive total needs a positive weight"
+            raise ValueError(msg)
+        return [0] * len(weights)
+    parts = [total * weight // weight_sum for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % weight_sum), i))
+    for i in by_remainder[: total - sum(parts)]:
+        parts[i] += 1
+    return parts

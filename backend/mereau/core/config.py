@@ -1,0 +1,32 @@
+"""Settings, read once from the environment (prefix MEREAU_) or a `.env` file. Nothing else reads it."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every knob of an installation; docs/operators.md lists them with advice."""
+
+    model_config = SettingsConfigDict(env_prefix="MEREAU_", env_file=".env", extra="ignore")
+
+    data_dir: Path = Field(default=Path("var/mereau"), description="Where the embedded stack keeps its data.")
+    database_url: str | None = Field(default=None, description="PostgreSQL server; empty: the embedded one.")
+    chain_url: str | None = Field(default=None, description="JSON-RPC URL; empty: the embedded chain.")
+    chain_id: int | None = Field(default=None, description="Refuse a node of any other chain id.")
+    finality: Literal["depth", "tags"] = Field(
+        default="tags", description="How a block becomes final: the node's tags, or a depth in blocks."
+    )
+    finality_depth_blocks: int = Field(default=64, ge=0, description="Depth where finality is `depth`.")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    base_url: str | None = Field(default=None, description="Public address; links are built from it alone.")
+    keystore_password: SecretStr | None = Field(default=None, description="Opens the programme's keystore.")
+    keystore_password_file: Path | None = None
+    seal_delay_s: float = Field(default=1.0, gt=0, description="A batch waits at most this long.")
+    seal_orders_max: int = Field(default=200, ge=1, description="A batch is sealed at this many orders.")
+    pool_connections_max: int = Field(default=8, ge=1, description="Database connections per process.")
+    log_format: Literal["console", "json"] = "console"
+    log_level: str = "INFO"

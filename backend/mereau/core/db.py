@@ -1,0 +1,91 @@
+"""One PostgreSQL door: engine, transactions, the declarative base and COPY."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NewType
+
+import psycopg
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+ReadSession = NewType("ReadSession", AsyncSession)
+"""A session that only reads; endpoints that GET take this."""
+
+WriteSession = NewType("WriteSession", AsyncSession)
+"""A session inside a transaction that its owner (request, job or chain loop) will commit."""
+
+
+class Base(DeclarativeBase):
+    """Declarative base; names of constraints are fixed so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same PostgreSQL URL with the psycopg driver named, whichever spelling came in."""
+    _, _, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def create_engine(url: str, *, connections_max: int = 8) -> AsyncEngine:
+    """An engine whose sessions all speak psycopg 3, in UTC."""
+    return create_async_engine(
+        sqlalchemy_url(url),
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": "-c timezone=UTC"},
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[WriteSession]:
+    """One transaction: commits when the block ends, rolls back when it raises."""
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        yield WriteSession(session)
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[ReadSession]:
+    """One REPEATABLE READ, READ ONLY transaction: all reads see the same instant."""
+    async with engine.connect() as connection:
+        pinned = await connection.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        async with AsyncSession(pinned, expire_on_commit=False) as session, session.begin():
+            yield ReadSession(session)
+
+
+async def raw_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The psycopg connection under a session's transaction, for COPY and binary reads."""
+    connection = await session.connection()
+    driver = (await connection.get_raw_connection()).driver_connection
+    if not isinstance(driver, psycopg.AsyncConnection):
+        msg = f"psycopg expected, not {type(driver).__name__}"
+        raise TypeError(msg)
+    return driver
+
+
+async def copy_rows(
+    session: AsyncSession, model: type[Base], columns: Sequence[str], rows: Iterable[Sequence[object]]
+) -> None:
+    """Write many rows by COPY inside the session's transaction; defaults of Python do not apply."""
+    names = ", ".join(f'"{name}"' for name in columns)
+    driver = await raw_connection(session)
+    async with (
+        driver.cursor() as cursor,
+        cursor.copy(f'COPY "{model.__tablename__}" ({names}) FROM STDIN') as copy,
+    ):
+        for row in rows:
+            await copy.write_row(row)

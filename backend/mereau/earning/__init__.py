@@ -1,0 +1,1 @@
+"""Rules that turn sales into tokens; sales and returns."""

@@ -1,0 +1,1 @@
+"""Bringing in records of other systems."""

@@ -1,0 +1,1 @@
+"""Hash-chained log of who did what."""

@@ -1,0 +1,1 @@
+"""Entries, lots, holds and the one door through which tokens move."""

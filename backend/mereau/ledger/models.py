@@ -1,0 +1,124 @@
+"""Accounts, entries, lots and holds. Append-only but for counters and states."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mereau.core.columns import Bytes, CreatedAt, Id, IdKey, Instant, Tokens
+from mereau.core.db import Base
+
+
+class Account(Base):
+    """A member's counters, in tokens; the row is the member's lock.
+
+    available + held = what the lots hold actively; pending waits for activation and is not on chain;
+    debt is what a return could not take back (policy `debt`), never a negative balance.
+    """
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("available >= 0", name="available"),
+        CheckConstraint("pending >= 0", name="pending"),
+        CheckConstraint("held >= 0", name="held"),
+        CheckConstraint("debt >= 0", name="debt"),
+    )
+
+    member_id: Mapped[Id] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    available: Mapped[Tokens]
+    pending: Mapped[Tokens]
+    held: Mapped[Tokens]
+    debt: Mapped[Tokens]
+
+
+class Entry(Base):
+    """One line of a member's statement. `state` is what the ledger decided; the chain's progress is the batch's.
+
+    kind: issue | reverse | redeem | expire. state: pending | accepted | rejected | cancelled.
+    `record_salt` is published with the trail until erasure; `document_salt` never leaves.
+    """
+
+    __tablename__ = "entries"
+    __table_args__ = (
+        CheckConstraint("kind in ('issue', 'reverse', 'redeem', 'expire')", name="kind"),
+        CheckConstraint("state in ('pending', 'accepted', 'rejected', 'cancelled')", name="state"),
+        CheckConstraint("tokens > 0", name="tokens"),
+        Index("ix_entries_member_id_seq", "member_id", "seq"),
+        Index("ix_entries_source_id", "source_id"),
+        Index("ix_entries_pending", "activates_at", postgresql_where="state = 'pending'"),
+    )
+
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
+    id: Mapped[IdKey]
+    member_id: Mapped[Id] = mapped_column(ForeignKey("members.id"))
+    partner_id: Mapped[Id | None] = mapped_column(ForeignKey("partners.id"))
+    staff_id: Mapped[Id | None]
+    kind: Mapped[str]
+    state: Mapped[str]
+    tokens: Mapped[Tokens]
+    source_id: Mapped[Id]
+    source_reference: Mapped[str]
+    rule: Mapped[str | None]
+    reason_code: Mapped[str]
+    rejected_reason: Mapped[str | None]
+    wallet: Mapped[Bytes]
+    document_salt: Mapped[bytes | None]
+    record_salt: Mapped[bytes | None]
+    occurred_at: Mapped[Instant]
+    activates_at: Mapped[Instant]
+    created_at: Mapped[CreatedAt]
+
+
+class Lot(Base):
+    """The tokens of one credit. remaining + held + spent + reversed + expired = tokens (CHECK).
+
+    `remaining` is free to spend once active; `held` is reserved by redemptions.
+    """
+
+    __tablename__ = "lots"
+    __table_args__ = (
+        CheckConstraint(
+            "remaining >= 0 and held >= 0 and spent >= 0 and reversed >= 0 and expired >= 0 "
+            "and remaining + held + spent + reversed + expired = tokens",
+            name="conserved",
+        ),
+        CheckConstraint("state in ('pending', 'active', 'spent', 'expired', 'reversed')", name="state"),
+        Index("ix_lots_member_id", "member_id", postgresql_where="remaining > 0"),
+        Index("ix_lots_expires_at", "expires_at", postgresql_where="remaining > 0"),
+    )
+
+    entry_id: Mapped[Id] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    member_id: Mapped[Id]
+    partner_id: Mapped[Id]
+    state: Mapped[str]
+    tokens: Mapped[Tokens]
+    remaining: Mapped[Tokens]
+    held: Mapped[Tokens]
+    spent: Mapped[Tokens]
+    reversed: Mapped[Tokens]
+    expired: Mapped[Tokens]
+    activates_at: Mapped[Instant]
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class LotUse(Base):
+    """Which lots a debit took its tokens from: provenance for settlement and exact refunds."""
+
+    __tablename__ = "lot_uses"
+
+    entry_id: Mapped[Id] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    lot_entry_id: Mapped[Id] = mapped_column(ForeignKey("lots.entry_id"), primary_key=True)
+    tokens: Mapped[Tokens]
+
+
+class Hold(Base):
+    """Tokens reserved for a redemption entry: pending -> posted | voided."""
+
+    __tablename__ = "holds"
+    __table_args__ = (CheckConstraint("state in ('pending', 'posted', 'voided')", name="state"),)
+
+    entry_id: Mapped[Id] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    member_id: Mapped[Id]
+    tokens: Mapped[Tokens]
+    state: Mapped[str]
+    created_at: Mapped[CreatedAt]

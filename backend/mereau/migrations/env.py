@@ -1,0 +1,21 @@
+"""Alembic environment: runs on a connection handed over by `mereau migrate`."""
+
+from alembic import context
+
+import mereau.auth.models
+import mereau.chain.models
+import mereau.earning.models
+import mereau.journal.models
+import mereau.ledger.models
+import mereau.members.models
+import mereau.outbox.models
+import mereau.partners.models
+import mereau.programs.models
+import mereau.rewards.models
+import mereau.wallets.models  # noqa: F401  (each import fills the metadata)
+from mereau.core.db import Base
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=Base.metadata, compare_server_default=False)
+with context.begin_transaction():
+    context.run_migrations()

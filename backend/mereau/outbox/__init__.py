@@ -1,0 +1,1 @@
+"""Durable domain events, written in the transaction that caused them."""

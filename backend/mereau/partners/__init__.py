@@ -1,0 +1,1 @@
+"""Merchants who issue and honour tokens, their locations and staff."""

@@ -1,0 +1,1 @@
+"""Catalogue, redemptions and vouchers."""

@@ -1,0 +1,1 @@
+"""Addresses, custody and signing of managed wallets."""
