@@ -100,13 +100,6 @@ abstract contract LoyaltyPartners is ILoyalty, AccessControlDefaultAdminRules {
         return _partners[partner].sequence;
     }
 
-    /// @dev Takes the order's place in the partner's line.
-    function _advance(Partner storage terms, uint64 sequence) internal {
-        uint256 expected = uint256(terms.sequence) + 1;
-        require(sequence == expected, LoyaltySequence(expected, sequence));
-        terms.sequence = sequence;
-    }
-
     /// @dev Counts an issuance against the allowance and the cap of the running period.
     function _countIssued(uint32 partner, Partner storage terms, uint256 total) internal {
         uint256 netIssued = terms.netIssued;
