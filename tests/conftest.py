@@ -1,0 +1,15 @@
+"""Fixtures that every part shares; each lives in tests/fixtures/ beside what it starts."""
+
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["fixtures.db", "fixtures.chain"]
+
+# Seeds are kept: a run is the same run everywhere, and a failing example is printed to be pinned.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("suite")
