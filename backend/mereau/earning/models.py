@@ -14,6 +14,8 @@ class EarningRule(Base):
     __table_args__ = (
         UniqueConstraint("external_id", "version"),
         CheckConstraint("status in ('draft', 'active', 'inactive')", name="status"),
+        # One rule at a time decides what a sale earns: which one is never a matter of edit order.
+        Index("uq_earning_rules_active", "status", unique=True, postgresql_where="status = 'active'"),
     )
 
     id: Mapped[IdKey]
@@ -26,7 +28,7 @@ class EarningRule(Base):
 
 
 class Sale(Base):
-    """One receipt. `(partner_id, external_id)` is the business reference that makes it count once, for ever."""
+    """One receipt. `(partner_id, external_id)` is the reference that makes it count once, for ever."""
 
     __tablename__ = "sales"
     __table_args__ = (
@@ -38,7 +40,7 @@ class Sale(Base):
     partner_id: Mapped[Id] = mapped_column(ForeignKey("partners.id"))
     location_id: Mapped[Id | None]
     staff_id: Mapped[Id | None]
-    member_id: Mapped[Id | None]
+    member_id: Mapped[Id | None] = mapped_column(ForeignKey("members.id"))
     external_id: Mapped[str]
     occurred_at: Mapped[Instant]
     currency: Mapped[str]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mereau.core.columns import CreatedAt, Id, IdKey, Tokens
@@ -44,12 +44,12 @@ class Redemption(Base):
             "state in ('held', 'burning', 'granted', 'used', 'expired', 'refunded', 'rejected', 'cancelled')",
             name="state",
         ),
-        Index("ix_redemptions_member_id", "member_id"),
+        UniqueConstraint("member_id", "external_id"),
         Index("ix_redemptions_voucher_digest", "voucher_digest", unique=True),
     )
 
     id: Mapped[IdKey]
-    external_id: Mapped[str | None] = mapped_column(Text, unique=True)
+    external_id: Mapped[str | None]
     member_id: Mapped[Id] = mapped_column(ForeignKey("members.id"))
     reward_id: Mapped[Id] = mapped_column(ForeignKey("rewards.id"))
     partner_id: Mapped[Id] = mapped_column(ForeignKey("partners.id"))

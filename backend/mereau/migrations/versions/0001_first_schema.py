@@ -130,6 +130,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_earning_rules')),
     sa.UniqueConstraint('external_id', 'version', name=op.f('uq_earning_rules_external_id_version'))
     )
+    op.create_index('uq_earning_rules_active', 'earning_rules', ['status'], unique=True, postgresql_where=sa.text("status = 'active'"))
     op.create_table('journal_blocks',
     sa.Column('number', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('previous_hash', sa.LargeBinary(), nullable=False),
@@ -331,6 +332,7 @@ def upgrade() -> None:
     sa.Column('inputs_digest', sa.LargeBinary(), nullable=False),
     sa.Column('entry_id', sa.Text(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.ForeignKeyConstraint(['member_id'], ['members.id'], name=op.f('fk_sales_member_id')),
     sa.ForeignKeyConstraint(['partner_id'], ['partners.id'], name=op.f('fk_sales_partner_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_sales')),
     sa.UniqueConstraint('partner_id', 'external_id', name=op.f('uq_sales_partner_id_external_id'))
@@ -394,7 +396,7 @@ def upgrade() -> None:
     op.create_index('ix_entries_source_id', 'entries', ['source_id'], unique=False)
     op.create_table('redemptions',
     sa.Column('id', sa.Text(), nullable=False),
-    sa.Column('external_id', sa.Text(), nullable=True),
+    sa.Column('external_id', sa.String(), nullable=True),
     sa.Column('member_id', sa.Text(), nullable=False),
     sa.Column('reward_id', sa.Text(), nullable=False),
     sa.Column('partner_id', sa.Text(), nullable=False),
@@ -413,9 +415,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['reward_id'], ['rewards.id'], name=op.f('fk_redemptions_reward_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_redemptions')),
     sa.UniqueConstraint('entry_id', name=op.f('uq_redemptions_entry_id')),
-    sa.UniqueConstraint('external_id', name=op.f('uq_redemptions_external_id'))
+    sa.UniqueConstraint('member_id', 'external_id', name=op.f('uq_redemptions_member_id_external_id'))
     )
-    op.create_index('ix_redemptions_member_id', 'redemptions', ['member_id'], unique=False)
     op.create_index('ix_redemptions_voucher_digest', 'redemptions', ['voucher_digest'], unique=True)
     op.create_table('returns',
     sa.Column('id', sa.Text(), nullable=False),
@@ -530,7 +531,6 @@ def downgrade() -> None:
     op.drop_index('ix_returns_sale_id', table_name='returns')
     op.drop_table('returns')
     op.drop_index('ix_redemptions_voucher_digest', table_name='redemptions')
-    op.drop_index('ix_redemptions_member_id', table_name='redemptions')
     op.drop_table('redemptions')
     op.drop_index('ix_entries_source_id', table_name='entries')
     op.drop_index('ix_entries_pending', table_name='entries', postgresql_where="state = 'pending'")
@@ -561,6 +561,7 @@ def downgrade() -> None:
     op.drop_table('outbox_events')
     op.drop_table('outbox_cursors')
     op.drop_table('journal_blocks')
+    op.drop_index('uq_earning_rules_active', table_name='earning_rules', postgresql_where=sa.text("status = 'active'"))
     op.drop_table('earning_rules')
     op.drop_index('ix_chain_transfers_target', table_name='chain_transfers')
     op.drop_index('ix_chain_transfers_source', table_name='chain_transfers')

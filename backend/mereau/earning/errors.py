@@ -1,0 +1,33 @@
+"""Refusals of earning: each has a stable code of its own."""
+
+from mereau.core.errors import ConflictError, InvalidInputError
+
+
+class NoActiveRuleError(ConflictError):
+    """Sales cannot be valued before a rule is active; recording them would make them earn nothing for ever."""
+
+    code, title = "no_active_rule", "No earning rule is active"
+
+
+class RuleFrozenError(ConflictError):
+    """A rule that was active once never changes; a new version of it may."""
+
+    code, title = "rule_frozen", "The rule is frozen"
+
+
+class RecordedOtherwiseError(ConflictError):
+    """The business reference is taken by a document with other content."""
+
+    code, title = "recorded_otherwise", "Recorded with other content"
+
+
+class OverReturnError(ConflictError):
+    """More units come back than were sold and not yet returned."""
+
+    code, title = "over_return", "More is returned than was sold"
+
+
+class InvalidSaleError(InvalidInputError):
+    """A sale or return that cannot be, such as one in another currency or in the future."""
+
+    code, title = "invalid_sale", "The document is not valid"
