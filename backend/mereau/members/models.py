@@ -11,9 +11,7 @@ class Member(Base):
     """`external_id` is the caller's own number for the member, unique in the programme."""
 
     __tablename__ = "members"
-    __table_args__ = (
-        CheckConstraint("status in ('active', 'blocked', 'deleted')", name="status"),
-    )
+    __table_args__ = (CheckConstraint("status in ('active', 'blocked', 'deleted')", name="status"),)
 
     id: Mapped[IdKey]
     external_id: Mapped[str] = mapped_column(Text, unique=True)

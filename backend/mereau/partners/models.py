@@ -8,7 +8,7 @@ from mereau.core.db import Base
 
 
 class Partner(Base):
-    """`number` is the partner's id in the contract. Allowance and cap are what was asked for; the chain decides.
+    """`number` is the partner's id in the contract. Limits are what was asked for; the chain decides.
 
     `allowance_tokens` is the ceiling on tokens issued less reversed; `period_cap_tokens` what one cap period
     may issue. None means without limit.

@@ -1,0 +1,35 @@
+"""What it takes to take a partner in. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mereau.core.errors import FieldError
+
+LIMIT_TOKENS_MAX: Final = 2**53 - 1
+"""The largest limit that may be asked for; beyond it, ask for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerDraft:
+    """A partner to be created; limits in tokens, None for none (see `Partner`)."""
+
+    external_id: str
+    name: str
+    allowance_tokens: int | None = None
+    period_cap_tokens: int | None = None
+
+
+def limit_findings(allowance_tokens: int | None, period_cap_tokens: int | None) -> Iterator[FieldError]:
+    """What is wrong with a partner's limits, field by field."""
+    for field, tokens in (("allowance_tokens", allowance_tokens), ("period_cap_tokens", period_cap_tokens)):
+        if tokens is not None and not 0 <= tokens <= LIMIT_TOKENS_MAX:
+            yield FieldError(f"/{field}", "out_of_range", "Must be between 0 and 2^53 - 1, or absent.")
+
+
+def findings(draft: PartnerDraft) -> Iterator[FieldError]:
+    """What is wrong with a draft, field by field."""
+    for field in ("external_id", "name"):
+        if not str(getattr(draft, field)).strip():
+            yield FieldError(f"/{field}", "empty", "Must not be empty.")
+    yield from limit_findings(draft.allowance_tokens, draft.period_cap_tokens)
