@@ -23,6 +23,12 @@ library LoyaltyAccounts {
     /// @dev Balance and nonce: what survives the change of an epoch.
     uint256 private constant LASTING = MASK | (uint256(type(uint40).max) << NONCE_SHIFT);
 
+    /// @dev One token credited: one in the balance, one in `current`.
+    uint256 private constant CREDIT_UNIT = 1 | (1 << CURRENT_SHIFT);
+    /// @dev Where a word may differ from its epoch's plain case: the epoch, and the top bit of `current`.
+    uint256 private constant UNUSUAL =
+        (uint256(type(uint24).max) << EPOCH_SHIFT) | (1 << (PREVIOUS_SHIFT - 1));
+
     function balance(Account self) internal pure returns (uint256) {
         return Account.unwrap(self) & MASK;
     }
@@ -64,9 +70,15 @@ library LoyaltyAccounts {
         }
     }
 
-    /// @dev The account after a credit in epoch `now_`; the caller holds the supply below 2^64.
-    function credited(Account self, uint256 amount, uint256 now_) internal pure returns (Account) {
-        return received(self, amount, amount, 0, now_);
+    /// @dev The account after a credit in epoch `now_`; the caller holds the supply below 2^64. Most credits meet an
+    /// account of the running epoch whose counter is far from full, and cost one addition. With the counter below
+    /// 2^63, only an amount that no supply can hold could carry out of it.
+    function credited(Account self, uint256 amount, uint256 now_) internal pure returns (Account next) {
+        unchecked {
+            uint256 word = Account.unwrap(self);
+            next = Account.wrap(word + amount * CREDIT_UNIT);
+            if ((word ^ (now_ << EPOCH_SHIFT)) & UNUSUAL != 0) next = received(self, amount, amount, 0, now_);
+        }
     }
 
     /// @dev The account after `amount` came in, of which so much enjoys the life of this epoch and the previous one.

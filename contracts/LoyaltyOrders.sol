@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IERC20} from "@openzeppelin/contracts/interfaces/IERC20.sol";
-import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {Account} from "./LoyaltyAccounts.sol";
+import {LoyaltyLedger} from "./LoyaltyLedger.sol";
 import {LoyaltyPartners} from "./LoyaltyPartners.sol";
 
 /// @title Signed orders: the only ways in which tokens come and go
@@ -18,7 +16,7 @@ import {LoyaltyPartners} from "./LoyaltyPartners.sol";
 /// @dev Lists are packed, one 32-byte word `address(20) | amount(12)` per item. An empty list is legal: it takes the
 /// place of an order that can no longer execute. Sequences, nonces and roles are read and signatures checked, by
 /// static call at most, before anything is written.
-abstract contract LoyaltyOrders is LoyaltyPartners, Pausable, EIP712, IERC20, IERC20Errors {
+abstract contract LoyaltyOrders is LoyaltyPartners, EIP712, LoyaltyLedger, Pausable {
     /// @notice Signers with this role may expire tokens whose guaranteed life has passed.
     bytes32 public constant EXPIRER_ROLE = keccak256("EXPIRER_ROLE");
 
@@ -31,24 +29,10 @@ abstract contract LoyaltyOrders is LoyaltyPartners, Pausable, EIP712, IERC20, IE
         "Redeem(address member,uint64 amount,uint32 partner,bytes32 reference,uint40 nonce,uint40 deadline)"
     );
 
-    /// @dev Shorter epochs would outgrow the 24 bits of an account's epoch number before the year 2289.
-    uint32 private constant LEAST_EPOCH_LENGTH = 10 minutes;
-    uint256 private constant ITEM_SIZE = 32;
     /// @dev member(20) | amount(8) | partner(4) | reference(32) | nonce(5) | deadline(5) | signatureLength(2)
     uint256 private constant REDEMPTION_HEAD_SIZE = 76;
 
-    /// @notice The guaranteed life in seconds: a credit is safe from expiry for the rest of the epoch in which it was
-    /// made and for the whole next one. Epochs start at multiples of this length.
-    uint32 public immutable epochLength;
-
-    mapping(address member => Account) internal _accounts;
-    uint256 internal _totalSupply;
     uint64 private _expirySequence;
-
-    constructor(uint32 epochLength_) {
-        require(epochLength_ >= LEAST_EPOCH_LENGTH, LoyaltyPeriod(LEAST_EPOCH_LENGTH, epochLength_));
-        epochLength = epochLength_;
-    }
 
     /// @notice Executes a partner's issuance: one Transfer from zero per credit, then Issued.
     /// @param sequence the partner's last one plus 1, else LoyaltySequence
@@ -142,49 +126,13 @@ abstract contract LoyaltyOrders is LoyaltyPartners, Pausable, EIP712, IERC20, IE
                 (cursor, amount) = _redeem(orders, cursor, domain);
                 total += amount;
             }
-            _totalSupply -= total; // No balance exceeds the supply.
         }
+        _shrink(total);
     }
 
     /// @notice Sequence of the last executed expiry; the next one carries this plus 1.
     function expirySequence() external view returns (uint64) {
         return _expirySequence;
-    }
-
-    /// @notice The member's next redemption nonce.
-    function nonces(address member) external view returns (uint256) {
-        return _accounts[member].nonce();
-    }
-
-    /// @notice A member's storage word, taken apart.
-    /// @return balance whole tokens held
-    /// @return current credited in `epoch`
-    /// @return previous credited in the epoch before `epoch`
-    /// @return nonce next redemption nonce
-    /// @return epoch number of the epoch in which the account was last credited
-    function accountOf(address member)
-        external
-        view
-        returns (uint64 balance, uint64 current, uint64 previous, uint40 nonce, uint24 epoch)
-    {
-        Account account = _accounts[member];
-        return (
-            uint64(account.balance()),
-            uint64(account.current()),
-            uint64(account.previous()),
-            uint40(account.nonce()),
-            uint24(account.epoch())
-        );
-    }
-
-    /// @notice How many of the member's whole tokens expiry could take in this epoch.
-    function expirableOf(address member) external view returns (uint256) {
-        return _accounts[member].expirable(_epoch());
-    }
-
-    /// @dev Number of the running epoch.
-    function _epoch() internal view returns (uint256) {
-        return SafeCast.toUint24(block.timestamp / epochLength);
     }
 
     function _requireNext(uint64 last, uint64 given) private pure {
@@ -209,47 +157,6 @@ abstract contract LoyaltyOrders is LoyaltyPartners, Pausable, EIP712, IERC20, IE
         );
     }
 
-    /// @dev Credits every item. The supply check after the loop also proves that no balance overflowed in it.
-    function _credit(bytes calldata credits) private returns (uint256 total) {
-        uint256 epoch = _epoch();
-        uint256 length = _wholeItems(credits);
-        unchecked {
-            for (uint256 cursor; cursor != length; cursor += ITEM_SIZE) {
-                (address member, uint256 amount) = _itemAt(credits, cursor);
-                require(member != address(0), ERC20InvalidReceiver(address(0)));
-                total += amount;
-                _accounts[member] = _accounts[member].credited(amount, epoch);
-                emit Transfer(address(0), member, amount);
-            }
-            uint256 left = type(uint64).max - _totalSupply;
-            require(total <= left, LoyaltySupply(left, total));
-            _totalSupply += total;
-        }
-    }
-
-    /// @dev Debits every item, from the whole balance or from what is beyond its guaranteed life only.
-    function _debit(bytes calldata debits, bool expirableOnly) private returns (uint256 total) {
-        uint256 epoch = _epoch();
-        uint256 length = _wholeItems(debits);
-        unchecked {
-            for (uint256 cursor; cursor != length; cursor += ITEM_SIZE) {
-                (address member, uint256 amount) = _itemAt(debits, cursor);
-                require(member != address(0), ERC20InvalidSender(address(0)));
-                Account account = _accounts[member];
-                if (expirableOnly) {
-                    uint256 expirable = account.expirable(epoch);
-                    require(amount <= expirable, LoyaltyProtected(member, expirable, amount));
-                } else {
-                    _requireBalance(member, account, amount);
-                }
-                total += amount;
-                _accounts[member] = account.debited(amount);
-                emit Transfer(member, address(0), amount);
-            }
-            _totalSupply -= total; // No sum of balances exceeds the supply.
-        }
-    }
-
     /// @dev Executes the record at `cursor`; returns where the next one starts.
     function _redeem(bytes calldata orders, uint256 cursor, bytes32 domain)
         private
@@ -257,61 +164,72 @@ abstract contract LoyaltyOrders is LoyaltyPartners, Pausable, EIP712, IERC20, IE
     {
         unchecked {
             require(orders.length - cursor >= REDEMPTION_HEAD_SIZE, LoyaltyPacked(orders.length));
-            uint256 word = _wordAt(orders, cursor);
-            address member = address(uint160(word >> 96));
-            amount = uint64(word >> 32);
-            uint32 partner = uint32(word);
-            bytes32 reference_ = bytes32(_wordAt(orders, cursor + 32));
-            word = _wordAt(orders, cursor + 64);
-            uint40 nonce = uint40(word >> 216);
-            uint40 deadline = uint40(word >> 176);
+            uint256 head = _wordAt(orders, cursor);
+            uint256 tail = _wordAt(orders, cursor + 64);
             uint256 start = cursor + REDEMPTION_HEAD_SIZE;
-            next = start + uint16(word >> 160);
+            next = start + uint16(tail >> 160);
             require(next <= orders.length, LoyaltyPacked(orders.length));
-
-            require(block.timestamp <= deadline, LoyaltyDeadline(deadline));
-            require(_partners[partner].active, LoyaltyPartnerInactive(partner));
-            require(amount != 0, LoyaltyAmount(member, amount));
-            Account account = _accounts[member];
-            uint256 expected = account.nonce();
-            // The last nonce is never used up, so that counting on cannot reach the epoch's bits.
-            require(nonce == expected && nonce != type(uint40).max, LoyaltyNonce(member, expected, nonce));
-            bytes32 structHash =
-                keccak256(abi.encode(REDEEM_TYPEHASH, member, amount, partner, reference_, nonce, deadline));
-            _requireSignature(member, MessageHashUtils.toTypedDataHash(domain, structHash), orders[start:next]);
-            _requireBalance(member, account, amount);
-
-            _accounts[member] = account.redeemed(amount);
-            emit Transfer(member, address(0), amount);
-            emit Redeemed(member, partner, nonce, reference_);
+            amount = _execute(head, bytes32(_wordAt(orders, cursor + 32)), tail, _slice(orders, start, next), domain);
         }
     }
 
-    function _requireBalance(address member, Account account, uint256 amount) internal pure {
-        uint256 balance = account.balance();
-        require(amount <= balance, ERC20InsufficientBalance(member, balance, amount));
+    /// @param head member(160 bits) | amount(64) | partner(32)
+    /// @param tail nonce(40 bits) | deadline(40) | what follows them in the record
+    function _execute(uint256 head, bytes32 reference_, uint256 tail, bytes calldata signature, bytes32 domain)
+        private
+        returns (uint256 amount)
+    {
+        address member = address(uint160(head >> 96));
+        amount = uint64(head >> 32);
+        uint32 partner = uint32(head);
+        uint40 nonce = uint40(tail >> 216);
+        uint256 deadline = uint40(tail >> 176);
+
+        if (block.timestamp > deadline) revert LoyaltyDeadline(deadline);
+        if (!_partners[partner].active) revert LoyaltyPartnerInactive(partner);
+        if (amount == 0) revert LoyaltyAmount(member, amount);
+        Holder storage holder = _holder(member);
+        uint256 expected = holder.account.nonce();
+        if (nonce != expected) revert LoyaltyNonce(member, expected, nonce);
+        // The last nonce is never used up, so that counting on cannot reach the epoch's bits.
+        if (nonce == type(uint40).max) revert LoyaltyNonce(member, expected, nonce);
+        bytes32 structHash = _redeemHash(member, amount, partner, reference_, nonce, deadline);
+        _requireSignature(member, MessageHashUtils.toTypedDataHash(domain, structHash), signature);
+
+        _redeemFrom(member, holder, amount);
+        emit Redeemed(member, partner, nonce, reference_);
     }
 
-    function _wholeItems(bytes calldata list) private pure returns (uint256) {
-        require(list.length % ITEM_SIZE == 0, LoyaltyPacked(list.length));
-        return list.length;
-    }
-
-    /// @dev The item at `cursor`, its amount proven to be from 1 to 2^64 - 1.
-    function _itemAt(bytes calldata list, uint256 cursor) private pure returns (address member, uint256 amount) {
-        uint256 word = _wordAt(list, cursor);
-        member = address(uint160(word >> 96));
-        amount = uint96(word);
-        unchecked {
-            // One comparison for both ends: 0 wraps to the largest word.
-            require(amount - 1 < type(uint64).max, LoyaltyAmount(member, amount));
-        }
-    }
-
-    /// @dev Safe at any cursor: calldata reads zeros beyond its end, and callers have checked the length.
-    function _wordAt(bytes calldata list, uint256 cursor) private pure returns (uint256 word) {
+    /// @dev keccak256(abi.encode(REDEEM_TYPEHASH, ...)), written to free memory that stays free: a batch of a thousand
+    /// redemptions would otherwise pay for memory that only grows. Safe because nothing before the free pointer is
+    /// touched, and every argument is clean: all come out of shifts and casts.
+    function _redeemHash(
+        address member,
+        uint256 amount,
+        uint256 partner,
+        bytes32 reference_,
+        uint256 nonce,
+        uint256 deadline
+    ) private pure returns (bytes32 structHash) {
+        bytes32 typeHash = REDEEM_TYPEHASH;
         assembly ("memory-safe") {
-            word := calldataload(add(list.offset, cursor))
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            mstore(add(free, 0x20), member)
+            mstore(add(free, 0x40), amount)
+            mstore(add(free, 0x60), partner)
+            mstore(add(free, 0x80), reference_)
+            mstore(add(free, 0xa0), nonce)
+            mstore(add(free, 0xc0), deadline)
+            structHash := keccak256(free, 0xe0)
+        }
+    }
+
+    /// @dev `list[start:end]`, whose bounds the caller has checked.
+    function _slice(bytes calldata list, uint256 start, uint256 end) private pure returns (bytes calldata part) {
+        assembly ("memory-safe") {
+            part.offset := add(list.offset, start)
+            part.length := sub(end, start)
         }
     }
 }

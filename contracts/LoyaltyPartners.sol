@@ -10,18 +10,21 @@ import {ILoyalty} from "./ILoyalty.sol";
 /// @title Partners and the limits that nobody can exceed
 /// @notice A partner issues through its signer's orders, inside an allowance and a cap per period.
 abstract contract LoyaltyPartners is ILoyalty, AccessControlDefaultAdminRules {
-    /// @dev Two storage words. `allowance` is an absolute ceiling on `netIssued` (issued less reversed), so that
-    /// setting it twice does no harm. `periodIssued` counts for `period` only.
+    /// @dev Two storage words, the first of which orders only read. `allowance` is an absolute ceiling on `netIssued`
+    /// (issued less reversed), so that setting it twice does no harm. `periodIssued` counts for `period` only.
     struct Partner {
         address signer;
-        uint64 sequence;
-        bool active;
         uint56 allowance;
+        bool active;
+        uint64 sequence;
         uint56 periodCap;
         uint56 netIssued;
         uint56 periodIssued;
-        uint32 period;
+        uint24 period;
     }
+
+    /// @dev Shorter periods would outgrow 24 bits before the year 2289.
+    uint32 private constant LEAST_CAP_PERIOD = 10 minutes;
 
     /// @notice May register partners and set their signers and limits.
     bytes32 public constant PARTNER_ADMIN_ROLE = keccak256("PARTNER_ADMIN_ROLE");
@@ -32,7 +35,7 @@ abstract contract LoyaltyPartners is ILoyalty, AccessControlDefaultAdminRules {
     mapping(uint32 id => Partner) internal _partners;
 
     constructor(uint32 capPeriod_) {
-        require(capPeriod_ != 0, LoyaltyPeriod(1, 0));
+        require(capPeriod_ >= LEAST_CAP_PERIOD, LoyaltyPeriod(LEAST_CAP_PERIOD, capPeriod_));
         capPeriod = capPeriod_;
     }
 
@@ -105,7 +108,7 @@ abstract contract LoyaltyPartners is ILoyalty, AccessControlDefaultAdminRules {
         uint256 netIssued = terms.netIssued;
         uint256 left = _left(terms.allowance, netIssued);
         require(total <= left, LoyaltyAllowance(partner, left, total));
-        uint32 period = _period();
+        uint24 period = _period();
         uint256 periodIssued = terms.period == period ? terms.periodIssued : 0;
         left = _left(terms.periodCap, periodIssued);
         require(total <= left, LoyaltyPeriodCap(partner, left, total));
@@ -133,7 +136,7 @@ abstract contract LoyaltyPartners is ILoyalty, AccessControlDefaultAdminRules {
         }
     }
 
-    function _period() private view returns (uint32) {
-        return SafeCast.toUint32(block.timestamp / capPeriod);
+    function _period() private view returns (uint24) {
+        return SafeCast.toUint24(block.timestamp / capPeriod);
     }
 }

@@ -7,7 +7,7 @@ import {
 import {IERC20Metadata} from "@openzeppelin/contracts/interfaces/IERC20Metadata.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
-import {Account} from "./LoyaltyAccounts.sol";
+import {LoyaltyLedger} from "./LoyaltyLedger.sol";
 import {LoyaltyOrders} from "./LoyaltyOrders.sol";
 import {LoyaltyPartners} from "./LoyaltyPartners.sol";
 import {LoyaltyTerms} from "./LoyaltyTerms.sol";
@@ -68,7 +68,7 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
         AccessControlDefaultAdminRules(config.adminDelay, config.admin)
         EIP712("Mereau", "1")
         LoyaltyPartners(config.capPeriod)
-        LoyaltyOrders(config.epochLength)
+        LoyaltyLedger(config.epochLength)
         LoyaltyTerms(config.noticePeriod)
     {
         name = config.name;
@@ -104,8 +104,8 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
     }
 
     /// @notice ERC-20 transfer. Reverts with LoyaltyTransfersClosed where members may not transfer.
-    function transfer(address to, uint256 value) external whenOpen returns (bool) {
-        _transfer(_msgSender(), to, value);
+    function transfer(address to, uint256 value) external whenOpen whenNotPaused returns (bool) {
+        _move(_msgSender(), to, value);
         return true;
     }
 
@@ -118,7 +118,11 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
     }
 
     /// @notice ERC-20 transferFrom. Reverts with LoyaltyTransfersClosed where members may not transfer.
-    function transferFrom(address from, address to, uint256 value) external whenOpen returns (bool) {
+    function transferFrom(address from, address to, uint256 value)
+        external
+        whenOpen
+        whenNotPaused
+        returns (bool) {
         uint256 allowed = _allowances[from][_msgSender()];
         if (allowed != type(uint256).max) {
             require(value <= allowed, ERC20InsufficientAllowance(_msgSender(), allowed, value));
@@ -126,18 +130,8 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
                 _allowances[from][_msgSender()] = allowed - value;
             }
         }
-        _transfer(from, to, value);
+        _move(from, to, value);
         return true;
-    }
-
-    /// @notice Whole tokens in existence.
-    function totalSupply() external view returns (uint256) {
-        return _totalSupply;
-    }
-
-    /// @notice Whole tokens that `member` holds.
-    function balanceOf(address member) external view returns (uint256) {
-        return _accounts[member].balance();
     }
 
     /// @notice What `spender` may still transfer for `owner_` (ERC-20).
@@ -151,7 +145,7 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
         if (!transfersOpen) return TRANSFERS_CLOSED;
         if (paused()) return PAUSED;
         if (from == address(0) || to == address(0)) return ZERO_ADDRESS;
-        if (value > _accounts[from].balance()) return BALANCE_TOO_LOW;
+        if (value > balanceOf(from)) return BALANCE_TOO_LOW;
         return UNRESTRICTED;
     }
 
@@ -163,18 +157,5 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
         if (code == ZERO_ADDRESS) return "The zero address cannot hold tokens";
         if (code == BALANCE_TOO_LOW) return "The balance is too low";
         return "Unknown restriction code";
-    }
-
-    /// @dev The sender's word is written before the receiver's is read, so that sending to oneself changes nothing.
-    function _transfer(address from, address to, uint256 value) private whenNotPaused {
-        require(from != address(0), ERC20InvalidSender(address(0)));
-        require(to != address(0), ERC20InvalidReceiver(address(0)));
-        Account account = _accounts[from];
-        _requireBalance(from, account, value);
-        uint256 epoch = _epoch();
-        (Account rest, uint256 ofCurrent, uint256 ofPrevious) = account.sent(value, epoch);
-        _accounts[from] = rest;
-        _accounts[to] = _accounts[to].received(value, ofCurrent, ofPrevious, epoch);
-        emit Transfer(from, to, value);
     }
 }
