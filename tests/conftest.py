@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["fixtures.db", "fixtures.chain"]
+pytest_plugins = ["fixtures.db", "fixtures.chain", "fixtures.onchain"]
 
 # Seeds are kept: a run is the same run everywhere, and a failing example is printed to be pinned.
 settings.register_profile(

@@ -12,9 +12,8 @@ from mereau_verify.rpc import Node
 
 ZERO: Final = bytes(20)
 WINDOW_BLOCKS: Final = 2000
-ACCOUNTS_SLOT: Final = 7
-SUPPLY_SLOT: Final = 8
 BALANCE_MASK: Final = 2**64 - 1
+"""An account's word holds the balance in its lowest 64 bits."""
 
 TRANSFER: Final = keccak(b"Transfer(address,address,uint256)")
 ISSUED: Final = keccak(b"Issued(uint32,uint64,bytes32,uint256)")
@@ -73,9 +72,7 @@ class ChainFacts:
 
 def artifact() -> dict[str, Any]:
     """The contract as built from source; a test rebuilds it byte for byte."""
-    text = (
-        resources.files("mereau_verify").joinpath("artifacts/LoyaltyToken.json").read_text(encoding="utf-8")
-    )
+    text = resources.files("mereau_verify").joinpath("artifacts/LoyaltyToken.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
@@ -87,13 +84,16 @@ def code_matches(code: bytes) -> bool:
     return masked(code, references) == masked(from_hex(build["deployedBytecode"]), references)
 
 
-def balance_slot(wallet: bytes) -> bytes:
+def storage_place(label: str) -> tuple[int, int]:
+    """(slot, mask) of a state variable that starts at its slot's lowest bit, from the compiler's own layout."""
+    layout = artifact()["storageLayout"]
+    variable = next(item for item in layout["storage"] if item["label"] == label and item["offset"] == 0)
+    return int(variable["slot"]), 2 ** (8 * int(layout["types"][variable["type"]]["numberOfBytes"])) - 1
+
+
+def balance_slot(wallet: bytes, accounts_slot: int) -> bytes:
     """Storage slot of an account's word (Solidity mapping layout)."""
-    return keccak(wallet.rjust(32, b"\0") + ACCOUNTS_SLOT.to_bytes(32, "big"))
-
-
-def supply_slot() -> bytes:
-    return SUPPLY_SLOT.to_bytes(32, "big")
+    return keccak(wallet.rjust(32, b"\0") + accounts_slot.to_bytes(32, "big"))
 
 
 def _words(data: str) -> list[bytes]:
@@ -150,9 +150,7 @@ class LogReader:
         if key in self.facts.batches:
             self.facts.doubled.append(f"{kind} {partner}/{sequence}")
         root, total = words[0], _number(words[1])
-        self.facts.batches[key] = ChainBatch(
-            kind, partner, sequence, root, total, block, tuple(self._waiting)
-        )
+        self.facts.batches[key] = ChainBatch(kind, partner, sequence, root, total, block, tuple(self._waiting))
         self.facts.totals[kind] += total
         self._waiting = []
 
@@ -167,9 +165,7 @@ class LogReader:
         self.facts.totals["redeem"] += burn.tokens
 
 
-def read_facts(
-    node: Node, contract: str, first: int, last: int, progress: Callable[[int, int], None]
-) -> ChainFacts:
+def read_facts(node: Node, contract: str, first: int, last: int, progress: Callable[[int, int], None]) -> ChainFacts:
     """Read every log of the contract between two blocks; `progress(done, all)` in blocks."""
     facts = ChainFacts()
     reader = LogReader(facts)

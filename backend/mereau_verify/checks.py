@@ -12,7 +12,7 @@ from mereau_verify.chain import (
     ChainFacts,
     balance_slot,
     code_matches,
-    supply_slot,
+    storage_place,
     verified_header,
 )
 from mereau_verify.evm import from_hex, keccak, to_int
@@ -78,9 +78,7 @@ def check_record(operation: Operation, batch: TrailBatch, report: Report) -> Non
     encoded = canonical(record).encode()
     commitment = keccak(operation.salt + encoded)
     if commitment != operation.commitment:
-        report.add(
-            "record", f"{place} ({operation.id})", f"0x{operation.commitment.hex()}", f"0x{commitment.hex()}"
-        )
+        report.add("record", f"{place} ({operation.id})", f"0x{operation.commitment.hex()}", f"0x{commitment.hex()}")
     told = {
         "id": operation.id,
         "kind": batch.kind,
@@ -89,16 +87,12 @@ def check_record(operation: Operation, batch: TrailBatch, report: Report) -> Non
     }
     for name, value in told.items():
         if record.get(name) != value:
-            report.add(
-                "record", f"{place} ({operation.id}, {name})", json.dumps(value), json.dumps(record.get(name))
-            )
+            report.add("record", f"{place} ({operation.id}, {name})", json.dumps(value), json.dumps(record.get(name)))
     if batch.partner is not None and record.get("partner") != batch.partner:
         report.add("record", f"{place} ({operation.id}, partner)", batch.partner, record.get("partner"))
 
 
-def check_batch(
-    batch: TrailBatch, facts: ChainFacts, seen: set[tuple[str, int | None, int]], report: Report
-) -> None:
+def check_batch(batch: TrailBatch, facts: ChainFacts, seen: set[tuple[str, int | None, int]], report: Report) -> None:
     """A batch of the trail against the order that the chain executed: root, leaves, Transfers, records."""
     if len(batch.operations) != batch.expected:
         report.add("completeness", batch.place, f"{batch.expected} operations", len(batch.operations))
@@ -130,16 +124,13 @@ def _compare_batch(batch: TrailBatch, executed: ChainBatch, report: Report) -> N
     if batch.block != executed.block:
         report.add("completeness", f"{batch.place}, block", executed.block, batch.block)
     leaves = [
-        leaf_hash(keccak(op.id.encode()), op.commitment, op.wallet, op.tokens, op.index)
-        for op in batch.operations
+        leaf_hash(keccak(op.id.encode()), op.commitment, op.wallet, op.tokens, op.index) for op in batch.operations
     ]
     root = merkle_root(leaves)
     if root != executed.root:
         report.add("root", batch.place, f"0x{executed.root.hex()} (chain)", f"0x{root.hex()} (recomputed)")
     if batch.root != executed.root:
-        report.add(
-            "root", f"{batch.place}, root", f"0x{executed.root.hex()}", f"0x{(batch.root or b'').hex()}"
-        )
+        report.add("root", f"{batch.place}, root", f"0x{executed.root.hex()}", f"0x{(batch.root or b'').hex()}")
     if len(executed.transfers) != len(batch.operations):
         report.add(
             "transfer",
@@ -214,9 +205,7 @@ def check_balances(lines: Iterable[BalanceLine], facts: ChainFacts, report: Repo
         if line.available + line.held != line.lots:
             report.add("ledger", f"{place}, lots", line.available + line.held, line.lots)
         if line.tokens + line.open != line.available + line.held:
-            report.add(
-                "ledger", f"{place}, available + held", line.tokens + line.open, line.available + line.held
-            )
+            report.add("ledger", f"{place}, available + held", line.tokens + line.open, line.available + line.held)
     for wallet, tokens in facts.balances.items():
         if tokens and wallet not in told:
             report.add("balance", f"0x{wallet.hex()}", f"told by the trail: {tokens}", "absent")
@@ -251,10 +240,11 @@ def check_proofs(
         report.add("proof", f"block {block}", "a header that hashes to its hash", "another header")
         return 0
     state_root, address = from_hex(header["stateRoot"]), from_hex(contract)
-    supply = sum(facts.balances.values())
-    expected = {supply_slot(): ("totalSupply", supply, 2**256 - 1)}
+    supply_slot, supply_mask = storage_place("_totalSupply")
+    accounts_slot, _ = storage_place("_accounts")
+    expected = {supply_slot.to_bytes(32, "big"): ("totalSupply", sum(facts.balances.values()), supply_mask)}
     for wallet, tokens in facts.balances.items():
-        expected[balance_slot(wallet)] = (f"0x{wallet.hex()}", tokens, BALANCE_MASK)
+        expected[balance_slot(wallet, accounts_slot)] = (f"0x{wallet.hex()}", tokens, BALANCE_MASK)
     slots = list(expected)
     for start in range(0, len(slots), PROOF_SLOTS):
         part = slots[start : start + PROOF_SLOTS]
@@ -268,8 +258,6 @@ def check_proofs(
                 if word & mask != tokens:
                     report.add("proof", place, f"{tokens} (replay)", f"{word & mask} (proven state)")
         except (ProofError, ValueError, KeyError, TypeError) as error:
-            report.add(
-                "proof", f"block {block}, slots {start} to {start + len(part)}", "a valid state proof", error
-            )
+            report.add("proof", f"block {block}, slots {start} to {start + len(part)}", "a valid state proof", error)
         progress(min(start + PROOF_SLOTS, len(slots)), len(slots))
     return len(facts.balances)

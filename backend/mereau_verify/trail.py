@@ -95,11 +95,7 @@ def read_manifest(folder: Path, report: Report) -> dict[str, Any]:
         raise TrailError(f"{path} is not there; name the folder that `mereau trail export` wrote") from error
     except (OSError, ValueError) as error:
         raise TrailError(f"{path} cannot be read: {error}") from error
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("format") != FORMAT
-        or manifest.get("version") != VERSION
-    ):
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
         raise TrailError(f"{path} is no manifest of {FORMAT} {VERSION}")
     if text != canonical(manifest) + "\n":
         report.add("format", MANIFEST, "canonical JSON", "another spelling")
@@ -111,8 +107,11 @@ def read_manifest(folder: Path, report: Report) -> dict[str, Any]:
 
 
 def file_digest(folder: Path) -> str:
-    """SHA-256 of the lines file, streamed."""
-    with (folder / LINES).open("rb") as stream:
+    """SHA-256 of the lines file, streamed. Raises TrailError where there is none."""
+    path = folder / LINES
+    if not path.is_file():
+        raise TrailError(f"{path} is not there; export the trail again")
+    with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -183,10 +182,7 @@ def _parse(number: int, item: dict[str, Any]) -> TrailBatch | Operation | Balanc
 
 def read_lines(folder: Path, report: Report) -> Iterator[TrailBatch | Operation | BalanceLine]:
     """Every line that can be read, in order; each that cannot is a finding of rule `format`."""
-    path = folder / LINES
-    if not path.is_file():
-        raise TrailError(f"{path} is not there; export the trail again")
-    with path.open("rb") as stream:
+    with (folder / LINES).open("rb") as stream:
         for number, raw in enumerate(stream, 1):
             try:
                 text = raw.decode("ascii")
