@@ -1,4 +1,4 @@
-"""A persisted py-evm chain served as JSON-RPC on loopback: the node of an installation that names no other."""
+"""A persisted py-evm chain served as JSON-RPC on loopback: the node where no other is named."""
 
 import os
 

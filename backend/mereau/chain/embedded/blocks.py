@@ -5,7 +5,7 @@ from typing import NamedTuple, cast
 
 from eth_hash.auto import keccak
 
-from mereau.chain.embedded.codec import decode_int, decode_list, encode, encode_int
+from mereau.chain.embedded.codec import Item, decode_int, decode_list, encode, encode_int
 from mereau.chain.embedded.trie import BLANK_ROOT
 
 BLOCK_GAS_LIMIT = 60_000_000
@@ -14,6 +14,7 @@ BASE_FEE_GENESIS_WEI = 1_000_000_000
 
 NO_UNCLES = keccak(encode([]))
 NO_REQUESTS = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+TYPED_MAX = 0x7F  # EIP-2718: a first byte up to here is a type
 _ZERO_HASH = bytes(32)
 _ELASTICITY = 2
 _FEE_CHANGE_DENOMINATOR = 8
@@ -68,17 +69,15 @@ class Receipt(NamedTuple):
     logs: Sequence[Log]
 
     def encode(self) -> bytes:
-        logs = [[address, list(topics), data] for address, topics, data in self.logs]
+        logs: list[Item] = [[address, list(topics), data] for address, topics, data in self.logs]
         payload = encode([encode_int(self.status), encode_int(self.cumulative_gas), self.bloom, logs])
         return payload if self.type_id == 0 else bytes((self.type_id,)) + payload
 
     @classmethod
     def decode(cls, encoded: bytes) -> "Receipt":
-        type_id = encoded[0] if encoded[0] < 0x80 else 0  # noqa: PLR2004 - EIP-2718's bound
+        type_id = encoded[0] if encoded[0] <= TYPED_MAX else 0
         status, gas, bloom, logs = decode_list(encoded[1:] if type_id else encoded)
-        return cls(
-            type_id, decode_int(status), decode_int(gas), cast("bytes", bloom), cast("Sequence[Log]", logs)
-        )
+        return cls(type_id, decode_int(status), decode_int(gas), cast("bytes", bloom), cast("Sequence[Log]", logs))
 
 
 class MinedTransaction(NamedTuple):

@@ -45,9 +45,7 @@ def draft(parent: Header, parent_hash: bytes, timestamp: int) -> Header:
     )
 
 
-def genesis(
-    nodes: NodeReader, balances: Mapping[bytes, int], timestamp: int
-) -> tuple[BlockRow, dict[bytes, bytes]]:
+def genesis(nodes: NodeReader, balances: Mapping[bytes, int], timestamp: int) -> tuple[BlockRow, dict[bytes, bytes]]:
     """Block 0 with these balances in wei, and the nodes of its state."""
     world = World(nodes, BLANK_ROOT)
     for address, balance in balances.items():
@@ -69,30 +67,29 @@ def genesis(
     return BlockRow(0, keccak(encoded), encoded, encode([]), encode([])), fresh
 
 
-def check_form(transaction: Transaction) -> None:
-    """Refuse what no state can make valid: sizes, gas limits, fees. Raises InvalidTransactionError."""
-    needed = transaction.intrinsic_gas + transaction.initcode_gas
-    size = len(transaction.raw)
-    if size > TRANSACTION_SIZE_MAX:
-        raise InvalidTransactionError(
-            f"oversized data: transaction size {size}, limit {TRANSACTION_SIZE_MAX}"
-        )
+def check_start(transaction: Transaction) -> None:
+    """Refuse a transaction or call that could not even start. Raises InvalidTransactionError."""
+    gas, needed = transaction.gas, transaction.intrinsic_gas + transaction.initcode_gas
     if not transaction.to and len(transaction.data) > _INITCODE_SIZE_MAX:
         raise InvalidTransactionError(
             f"max initcode size exceeded: code size {len(transaction.data)}, limit {_INITCODE_SIZE_MAX}"
         )
+    if gas < needed:
+        raise InvalidTransactionError(f"intrinsic gas too low: gas {gas}, minimum needed {needed}")
+    if gas < transaction.floor_gas:
+        raise InvalidTransactionError(
+            f"insufficient gas for floor data gas cost: gas {gas}, minimum needed {transaction.floor_gas}"
+        )
+
+
+def check_form(transaction: Transaction) -> None:
+    """Refuse what no state can make valid: sizes, gas limits, fees. Raises InvalidTransactionError."""
+    size = len(transaction.raw)
+    if size > TRANSACTION_SIZE_MAX:
+        raise InvalidTransactionError(f"oversized data: transaction size {size}, limit {TRANSACTION_SIZE_MAX}")
     if transaction.gas > TRANSACTION_GAS_LIMIT:
         raise InvalidTransactionError(
             f"transaction gas limit too high (cap: {TRANSACTION_GAS_LIMIT}, tx: {transaction.gas})"
-        )
-    if transaction.gas < needed:
-        raise InvalidTransactionError(
-            f"intrinsic gas too low: gas {transaction.gas}, minimum needed {needed}"
-        )
-    if transaction.gas < transaction.floor_gas:
-        raise InvalidTransactionError(
-            "insufficient gas for floor data gas cost: "
-            f"gas {transaction.gas}, minimum needed {transaction.floor_gas}"
         )
     if transaction.max_priority_fee_per_gas > transaction.max_fee_per_gas:
         raise InvalidTransactionError(
@@ -100,6 +97,7 @@ def check_form(transaction: Transaction) -> None:
             f"maxPriorityFeePerGas: {transaction.max_priority_fee_per_gas}, "
             f"maxFeePerGas: {transaction.max_fee_per_gas}"
         )
+    check_start(transaction)
 
 
 class BlockBuilder:
@@ -117,7 +115,7 @@ class BlockBuilder:
         return self._gas_used + transaction.gas <= self._header.gas_limit
 
     def check(self, transaction: Transaction) -> None:
-        """Refuse what this state cannot pay for or accept. Raises InvalidTransactionError; changes nothing."""
+        """Refuse what this state cannot pay for. Raises InvalidTransactionError; changes nothing."""
         base_fee = self._header.base_fee
         if transaction.max_fee_per_gas < base_fee:
             raise InvalidTransactionError(
@@ -161,7 +159,5 @@ class BlockBuilder:
             gas_used=self._gas_used,
         )
         encoded = header.encode()
-        body = encode_body(
-            MinedTransaction(transaction.raw, transaction.sender) for transaction in self.transactions
-        )
+        body = encode_body(MinedTransaction(transaction.raw, transaction.sender) for transaction in self.transactions)
         return BlockRow(header.number, keccak(encoded), encoded, body, encode(receipts)), header, nodes

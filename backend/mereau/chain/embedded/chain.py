@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mereau.chain.embedded.blocks import TRANSACTION_GAS_LIMIT, Header
+from mereau.chain.embedded.blocks import Header
 from mereau.chain.embedded.building import BlockBuilder, check_form, draft, genesis
 from mereau.chain.embedded.errors import ChainError, InvalidTransactionError, StoreMismatchError
 from mereau.chain.embedded.evm import Outcome, context_of, execute
@@ -27,7 +27,7 @@ _AHEAD_MAX_S = 60
 
 @dataclass(frozen=True, kw_only=True)
 class ChainConfig:
-    """`funded` are the addresses that genesis gives 10^24 wei each; `development` opens the clock to tests."""
+    """`funded` addresses get 10^24 wei each at genesis; `development` opens the clock to tests."""
 
     chain_id: int
     funded: tuple[bytes, ...] = ()
@@ -40,7 +40,8 @@ class Head(NamedTuple):
 
 
 class EmbeddedChain:
-    """One chain over one store.
+    """
+    One chain over one store.
 
     `submit`, `mine_empty` and `estimate` belong to one thread; everything else only reads committed blocks
     and may run on any thread. Raises StoreMismatchError if the store holds another chain.
@@ -50,8 +51,8 @@ class EmbeddedChain:
         self.store = store
         self.config = config
         self.pool = Pool()
-        self._offset_s = 0
         self._head = self._open()
+        self._offset_s = self._offset_at_start_s()
         for raw in store.queued():
             self.pool.add(decode_transaction(raw, chain_id=config.chain_id))
         self._mine_queued()
@@ -61,7 +62,8 @@ class EmbeddedChain:
         return self._head
 
     def submit(self, raws: Sequence[bytes]) -> list[bytes | ChainError]:
-        """Take signed transactions in order; answers each one's hash or its refusal.
+        """
+        Take signed transactions in order; answers each one's hash or its refusal.
 
         A hash is answered only when the transaction is on disk: in a block, or queued behind a missing nonce.
         """
@@ -96,9 +98,7 @@ class EmbeddedChain:
 
     def builder(self) -> BlockBuilder:
         """The next block, empty."""
-        return BlockBuilder(
-            self.store, self._next_header(), self._ancestors(self._head), self.config.chain_id
-        )
+        return BlockBuilder(self.store, self._next_header(), self._ancestors(self._head), self.config.chain_id)
 
     def commit(self, builder: BlockBuilder) -> None:
         """Seal the block, make it durable, make it the head; the pool forgets what it holds."""
@@ -148,6 +148,11 @@ class EmbeddedChain:
                 )
         return Head(Header.decode(row.header), row.digest)
 
+    def _offset_at_start_s(self) -> int:
+        # A development chain that was moved into the future stays there: its blocks say how far.
+        ahead_s = self._head.header.timestamp - int(time.time())
+        return max(ahead_s, 0) if self.config.development else 0
+
     def _create(self) -> BlockRow:
         row, nodes = genesis(self.store, dict.fromkeys(self.config.funded, FUNDS_WEI), int(time.time()))
         self.store.append(row, nodes, [], {**_identity(self.config), "genesis": row.digest.hex()})
@@ -174,7 +179,7 @@ class _Round:
         self._pool = chain.pool
         self._builder: BlockBuilder | None = None
         self._queued: dict[bytes, Transaction] = {}
-        self._replaced: list[bytes] = []
+        self._replaced: list[Transaction] = []
 
     def take(self, raws: Sequence[bytes]) -> list[bytes | ChainError]:
         answers: list[bytes | ChainError] = []
@@ -183,16 +188,24 @@ class _Round:
                 answers.append(self._take_one(raw))
             except ChainError as refusal:
                 answers.append(refusal)
-        self.finish()
+        try:
+            self.finish()
+        except BaseException:
+            # Nothing of this round was answered, so nothing of it may be mined later unasked.
+            for transaction in self._queued.values():
+                self._pool.remove(transaction)
+            raise
         return answers
 
     def finish(self) -> None:
         """Commit the open block and what had to be queued; nothing of the round is answered before."""
         if self._builder is not None and self._builder.transactions:
             self._chain.commit(self._builder)
+        for replaced in self._replaced:
+            self._pool.remove(replaced)
         waiting = {digest: tx.raw for digest, tx in self._queued.items() if self._pool.get(digest) is tx}
         if waiting or self._replaced:
-            self._chain.store.requeue(waiting, self._replaced)
+            self._chain.store.requeue(waiting, [replaced.hash for replaced in self._replaced])
 
     def promote(self, sender: bytes) -> None:
         """Apply the queued transactions that `sender`'s nonce has reached, as long as they are payable."""
@@ -219,8 +232,7 @@ class _Round:
         builder.check(transaction)
         replaced = self._pool.check_replacement(transaction)
         if replaced is not None:
-            self._pool.remove(replaced)
-            self._replaced.append(replaced.hash)
+            self._replaced.append(replaced)
         self._apply(transaction)
         self.promote(transaction.sender)
         return transaction.hash
@@ -229,7 +241,7 @@ class _Round:
         replaced = self._pool.add(transaction)
         self._queued[transaction.hash] = transaction
         if replaced is not None:
-            self._replaced.append(replaced.hash)
+            self._replaced.append(replaced)
 
     def _apply(self, transaction: Transaction) -> BlockBuilder:
         builder = self._open()

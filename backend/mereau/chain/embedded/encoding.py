@@ -146,10 +146,7 @@ def receipts_json(row: BlockRow, *, chain_id: int) -> list[Json]:
                 "cumulativeGasUsed": hex(receipt.cumulative_gas),
                 "effectiveGasPrice": hex(transaction.price(header.base_fee)),
                 "logsBloom": hexed(receipt.bloom),
-                "logs": [
-                    _log_json(log, place, log_index + offset, header)
-                    for offset, log in enumerate(receipt.logs)
-                ],
+                "logs": [_log_json(log, place, log_index + offset, header) for offset, log in enumerate(receipt.logs)],
             }
         )
         gas_before = receipt.cumulative_gas

@@ -1,48 +1,50 @@
 """Execution: py-evm's Prague rules over a World, without its blocks, databases and second validations."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from eth.abc import ComputationAPI
+from eth.abc import AccountDatabaseAPI, ComputationAPI, SignedTransactionAPI
 from eth.constants import ZERO_HASH32
+from eth.typing import JournalDBCheckpoint
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
+from eth_typing import Address, BlockNumber, Hash32
 
 from mereau.chain.embedded.blocks import Header, Log
+from mereau.chain.embedded.interpreter import EmbeddedComputation
 from mereau.chain.embedded.transactions import Transaction
 from mereau.chain.embedded.world import World
+
+Snapshot = tuple[Hash32, JournalDBCheckpoint]
 
 
 class EmbeddedState(PragueState):
     """py-evm's view of a World: snapshots and transient storage live in the world's one undo list."""
 
+    computation_class = EmbeddedComputation
+
     def __init__(self, world: World, context: ExecutionContext) -> None:
         self.execution_context = context
-        self._account_db = world
-        self._world = world
-        # The interpreter asks for these once or more per opcode; py-evm's own methods only pass them on.
-        self.get_storage = world.get_storage
-        self.set_storage = world.set_storage
-        self.is_storage_warm = world.is_storage_warm
-        self.mark_storage_warm = world.mark_storage_warm
+        self._account_db = cast("AccountDatabaseAPI", world)
+        self.world = world
 
-    def snapshot(self) -> int:
-        return self._world.snapshot()
+    def snapshot(self) -> Snapshot:
+        return Hash32(b""), JournalDBCheckpoint(self.world.snapshot())
 
-    def revert(self, snapshot: int) -> None:
-        self._world.revert(snapshot)
+    def revert(self, snapshot: Snapshot) -> None:
+        self.world.revert(snapshot[1])
 
-    def commit(self, snapshot: int) -> None:
+    def commit(self, snapshot: Snapshot) -> None:
         pass
 
     def clear_transient_storage(self) -> None:
         pass
 
     def get_transient_storage(self, address: bytes, slot: int) -> bytes:
-        return self._world.get_transient_storage(address, slot)
+        return self.world.get_transient_storage(address, slot)
 
     def set_transient_storage(self, address: bytes, slot: int, value: bytes) -> None:
-        self._world.set_transient_storage(address, slot, value)
+        self.world.set_transient_storage(address, slot, value)
 
 
 class Outcome(NamedTuple):
@@ -60,13 +62,13 @@ class Outcome(NamedTuple):
 def context_of(header: Header, ancestors: Iterable[bytes], chain_id: int) -> ExecutionContext:
     """The block that contracts see; `ancestors` are the hashes before it, nearest first."""
     return ExecutionContext(
-        coinbase=header.coinbase,
+        coinbase=Address(header.coinbase),
         timestamp=header.timestamp,
-        block_number=header.number,
+        block_number=BlockNumber(header.number),
         difficulty=0,
         mix_hash=ZERO_HASH32,
         gas_limit=header.gas_limit,
-        prev_hashes=ancestors,
+        prev_hashes=map(Hash32, ancestors),
         chain_id=chain_id,
         base_fee_per_gas=header.base_fee,
         excess_blob_gas=0,
@@ -77,11 +79,12 @@ def execute(world: World, context: ExecutionContext, transaction: Transaction) -
     """Run one transaction that was checked before: its nonce, funds, fees and gas are not checked again."""
     world.begin_transaction()
     executor = PragueTransactionExecutor(EmbeddedState(world, context))
-    message = executor.build_evm_message(transaction)
-    computation = executor.build_computation(message, transaction)
+    signed = cast("SignedTransactionAPI", transaction)
+    message = executor.build_evm_message(signed)
+    computation = executor.build_computation(message, signed)
     gas_before = transaction.gas - computation.get_gas_remaining()
     refund = executor.calculate_gas_refund(computation, gas_before)
-    executor.finalize_computation(transaction, computation)
+    executor.finalize_computation(signed, computation)
     floor = transaction.floor_gas
     return Outcome(
         succeeded=computation.is_success,

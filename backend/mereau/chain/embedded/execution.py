@@ -4,11 +4,12 @@ from typing import Any
 
 from mereau.chain.embedded import params
 from mereau.chain.embedded.blocks import BLOCK_GAS_LIMIT, TRANSACTION_GAS_LIMIT
+from mereau.chain.embedded.building import check_start
 from mereau.chain.embedded.chain import EmbeddedChain
 from mereau.chain.embedded.encoding import hexed
 from mereau.chain.embedded.errors import ChainError, RevertedError
 from mereau.chain.embedded.evm import Outcome
-from mereau.chain.embedded.registry import Lane, registry
+from mereau.chain.embedded.registry import Lane, Registry
 from mereau.chain.embedded.selection import header_of
 from mereau.chain.embedded.transactions import Transaction
 
@@ -20,12 +21,13 @@ TIME_STEP_MAX_S = 10 * 365 * 86_400
 
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")  # Error(string)
 
+registry = Registry()
 method = registry.method
 
 
 @method("eth_call")
 def call(chain: EmbeddedChain, request: Any, block: Any = "latest") -> str:
-    transaction = _checked(params.transaction(request, gas=BLOCK_GAS_LIMIT))
+    transaction = _startable(request, gas=BLOCK_GAS_LIMIT)
     outcome = chain.call(header_of(chain, block), transaction)
     _raise_if_failed(outcome)
     return hexed(outcome.output)
@@ -33,13 +35,14 @@ def call(chain: EmbeddedChain, request: Any, block: Any = "latest") -> str:
 
 @method("eth_estimateGas", Lane.EXECUTE)
 def estimate_gas(chain: EmbeddedChain, request: Any, block: Any = "latest") -> str:
-    """The gas of one run on the head at the cap, before refunds, and a margin; never above the cap.
+    """
+    The gas of one run on the head at the cap, before refunds, and a margin; never above the cap.
 
     There is no search for the least sufficient limit: unused gas is given back, and a relayer pays for each
     simulation in time.
     """
     header_of(chain, block)
-    transaction = _checked(params.transaction(request, gas=TRANSACTION_GAS_LIMIT))
+    transaction = _startable(request, gas=TRANSACTION_GAS_LIMIT)
     outcome = chain.estimate(transaction)
     if not (outcome.succeeded or outcome.reverted) and "Out of gas" in outcome.reason:
         raise ChainError(f"gas required exceeds allowance ({transaction.gas})")
@@ -69,10 +72,9 @@ def mine(chain: EmbeddedChain) -> str:
     return "0x0"
 
 
-def _checked(transaction: Transaction) -> Transaction:
-    needed = max(transaction.intrinsic_gas + transaction.initcode_gas, transaction.floor_gas)
-    if transaction.gas < needed:
-        raise ChainError(f"intrinsic gas too low: gas {transaction.gas}, minimum needed {needed}")
+def _startable(request: Any, *, gas: int) -> Transaction:
+    transaction = params.transaction(request, gas=gas)
+    check_start(transaction)
     return transaction
 
 

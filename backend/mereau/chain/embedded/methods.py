@@ -15,7 +15,7 @@ from mereau.chain.embedded.encoding import (
 )
 from mereau.chain.embedded.errors import ChainError, InvalidParamsError, LimitExceededError
 from mereau.chain.embedded.proofs import proof_json
-from mereau.chain.embedded.registry import registry
+from mereau.chain.embedded.registry import Registry
 from mereau.chain.embedded.selection import header_of, number_of, row_of
 from mereau.chain.embedded.store import BlockRow
 from mereau.chain.embedded.transactions import decode_mined
@@ -24,8 +24,10 @@ LOGS_MAX = 20_000
 SLOTS_MAX = 1_000
 FEE_HISTORY_MAX = 1_024
 TIP_WEI = 1_000_000_000
+_HASH_LENGTH = 66  # 0x and 64 digits
 CLIENT_VERSION = "mereau-embedded/1/py-evm-prague"
 
+registry = Registry()
 method = registry.method
 
 
@@ -122,12 +124,12 @@ def proof(chain: EmbeddedChain, address: Any, slots: Any, block: Any = "latest")
 
 
 @method("eth_getBlockByNumber")
-def block_by_number(chain: EmbeddedChain, block: Any, full: Any = False) -> Json | None:  # noqa: FBT002 - JSON
+def block_by_number(chain: EmbeddedChain, block: Any, full: Any = False) -> Json | None:
     return _block(chain, chain.store.block(min(number_of(chain, block), 2**62)), full)
 
 
 @method("eth_getBlockByHash")
-def block_by_hash(chain: EmbeddedChain, digest: Any, full: Any = False) -> Json | None:  # noqa: FBT002 - JSON
+def block_by_hash(chain: EmbeddedChain, digest: Any, full: Any = False) -> Json | None:
     return _block(chain, chain.store.block_by_digest(params.digest(digest)), full)
 
 
@@ -161,7 +163,7 @@ def transaction_receipt(chain: EmbeddedChain, digest: Any) -> Json | None:
 
 @method("eth_getBlockReceipts")
 def block_receipts(chain: EmbeddedChain, block: Any) -> list[Json] | None:
-    is_hash = isinstance(block, str) and len(block) == 66  # noqa: PLR2004 - 0x and 32 bytes
+    is_hash = isinstance(block, str) and len(block) == _HASH_LENGTH
     row = row_of(chain, {"blockHash": block} if is_hash else block)
     return None if row is None else receipts_json(row, chain_id=chain.config.chain_id)
 

@@ -110,9 +110,7 @@ def topics(value: Any) -> tuple[frozenset[bytes], ...]:
     if len(positions) > _TOPICS_MAX:
         raise InvalidParamsError(f"a log has at most {_TOPICS_MAX} topics")
     return tuple(
-        frozenset()
-        if member is None
-        else frozenset(digest(topic) for topic in _alternatives(member) if topic)
+        frozenset() if member is None else frozenset(digest(topic) for topic in _alternatives(member) if topic)
         for member in positions
     )
 

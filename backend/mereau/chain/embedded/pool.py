@@ -31,7 +31,7 @@ class Pool:
         return nonce
 
     def check_replacement(self, transaction: Transaction) -> Transaction | None:
-        """The transaction that this one replaces. Raises geth's "underpriced" unless both fees rise enough."""
+        """The transaction that this one replaces. Refuses, in geth's words, unless both fees rise enough."""
         old = self.at(transaction.sender, transaction.nonce)
         if old is not None and not (
             _bumped(old.max_fee_per_gas, transaction.max_fee_per_gas)

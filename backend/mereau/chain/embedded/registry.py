@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from mereau.chain.embedded.chain import EmbeddedChain
-from mereau.chain.embedded.errors import InvalidParamsError, MethodNotFoundError
+from mereau.chain.embedded.errors import InvalidParamsError
 
 Run = Callable[..., Any]
 
@@ -36,9 +36,8 @@ class Method(NamedTuple):
         return self.run(chain, *parameters)
 
 
-class Registry:
-    def __init__(self) -> None:
-        self._methods: dict[str, Method] = {}
+class Registry(dict[str, Method]):
+    """The methods of one module by name."""
 
     def method(self, name: str, lane: Lane = Lane.READ, *, development: bool = False) -> Callable[[Run], Run]:
         """Register a function of the chain and the method's positional parameters."""
@@ -46,19 +45,7 @@ class Registry:
         def register(run: Run) -> Run:
             parameters = list(inspect.signature(run).parameters.values())[1:]
             required = sum(parameter.default is inspect.Parameter.empty for parameter in parameters)
-            self._methods[name] = Method(lane, run, required, len(parameters), development)
+            self[name] = Method(lane, run, required, len(parameters), development)
             return run
 
         return register
-
-    def find(self, name: str, chain: EmbeddedChain) -> Method:
-        found = self._methods.get(name)
-        if found is None or (found.development and not chain.config.development):
-            raise MethodNotFoundError(f"the method {name} does not exist/is not available")
-        return found
-
-    def names(self) -> frozenset[str]:
-        return frozenset(self._methods)
-
-
-registry = Registry()

@@ -7,14 +7,20 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 
-import mereau.chain.embedded.execution
-import mereau.chain.embedded.methods  # noqa: F401 - registers
+from mereau.chain.embedded import execution, methods
 from mereau.chain.embedded.chain import EmbeddedChain
 from mereau.chain.embedded.encoding import hexed
-from mereau.chain.embedded.errors import ChainError, InvalidParamsError, InvalidRequestError, ParseError
-from mereau.chain.embedded.registry import Lane, Method, registry
+from mereau.chain.embedded.errors import (
+    ChainError,
+    InvalidParamsError,
+    InvalidRequestError,
+    MethodNotFoundError,
+    ParseError,
+)
+from mereau.chain.embedded.registry import Lane, Method
 
 BATCH_MAX = 1_000
+METHODS = methods.registry | execution.registry
 
 _LOG = structlog.get_logger()
 _INTERNAL_ERROR = -32603
@@ -89,11 +95,7 @@ async def _submit(chain: EmbeddedChain, lanes: Lanes, requests: list[Request]) -
     outcomes = await asyncio.gather(
         *(_submit_one(chain, lanes, request) for request in requests), return_exceptions=True
     )
-    return [
-        _answer(request, outcome)
-        for request, outcome in zip(requests, outcomes, strict=True)
-        if request.id_given
-    ]
+    return [_answer(request, outcome) for request, outcome in zip(requests, outcomes, strict=True) if request.id_given]
 
 
 async def _submit_one(chain: EmbeddedChain, lanes: Lanes, request: Request) -> str:
@@ -138,7 +140,14 @@ def _parse(chain: EmbeddedChain, payload: Any) -> "Request | Answer":
     try:
         if not isinstance(parameters, list):
             raise InvalidParamsError("parameters are given by position, in an array")
-        method = registry.find(name, chain)
+        method = _find(chain, name)
     except ChainError as error:
         return _failure(request_id, error)
     return Request(request_id, "id" in payload, method, parameters, name)
+
+
+def _find(chain: EmbeddedChain, name: str) -> Method:
+    method = METHODS.get(name)
+    if method is None or (method.development and not chain.config.development):
+        raise MethodNotFoundError(f"the method {name} does not exist/is not available")
+    return method

@@ -13,7 +13,6 @@ import structlog
 import uvicorn
 
 from mereau.chain.embedded.chain import ChainConfig, EmbeddedChain
-from mereau.chain.embedded.errors import ChainError
 from mereau.chain.embedded.rpc import Answer, Lanes, Work, respond
 from mereau.chain.embedded.store import ChainStore
 
@@ -26,6 +25,7 @@ _ROUND_MAX = 256
 _SWITCH_INTERVAL_S = 0.001
 _STOP_TIMEOUT_S = 60
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_ANY_HOST = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised, not chosen
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,7 +33,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class _Refused(Exception):  # noqa: N818 - an answer, not a fault
+class _RefusedError(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
@@ -76,8 +76,14 @@ class _Miner:
                     future.set_result(answer)
 
 
-def create_app(chain: EmbeddedChain) -> App:
-    """The JSON-RPC application. It owns its threads, not the store: close that after the app stopped."""
+def create_app(chain: EmbeddedChain, *, host: str = "127.0.0.1") -> App:
+    """
+    The JSON-RPC application. It owns its threads, not the store: close that after the app stopped.
+
+    Served on a loopback or named `host`, it answers only requests addressed to that name: a page whose own
+    name resolves here (DNS rebinding) is refused.
+    """
+    names = None if host in _ANY_HOST else _LOCAL_HOSTS | {host}
     mining = ThreadPoolExecutor(1, thread_name_prefix="chain-mining")
     reading = ThreadPoolExecutor(READERS, thread_name_prefix="chain-reading")
     miner = _Miner(chain, mining)
@@ -95,9 +101,9 @@ def create_app(chain: EmbeddedChain) -> App:
             await _lifespan(receive, send, (mining, reading))
         elif scope["type"] == "http":
             try:
-                answer = await respond(chain, lanes, await _body(scope, receive))
+                answer = await respond(chain, lanes, await _body(scope, receive, names))
                 await _send(send, 200 if answer else 204, answer)
-            except _Refused as refusal:
+            except _RefusedError as refusal:
                 await _send(send, refusal.status, b"")
 
     return app
@@ -115,27 +121,27 @@ async def _lifespan(receive: Receive, send: Send, threads: Sequence[ThreadPoolEx
             return
 
 
-async def _body(scope: Scope, receive: Receive) -> bytes:
+async def _body(scope: Scope, receive: Receive, names: frozenset[str] | None) -> bytes:
     """The request's body. Refuses what a page in a browser could send here behind its user's back."""
     if scope["method"] != "POST":
-        raise _Refused(405)
+        raise _RefusedError(405)
     headers = dict(scope["headers"])
     if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
-        raise _Refused(415)
+        raise _RefusedError(415)
     host = headers.get(b"host", b"").decode("latin-1").lower()
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    if name not in _LOCAL_HOSTS:
-        raise _Refused(403)
+    if names is not None and name not in names:
+        raise _RefusedError(403)
     chunks: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Refused(400)
+            raise _RefusedError(400)
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > BODY_SIZE_MAX:
-            raise _Refused(413)
+            raise _RefusedError(413)
         if not message.get("more_body"):
             return b"".join(chunks)
 
@@ -184,7 +190,8 @@ def serve(
     funded: Sequence[str],
     development: bool = False,
 ) -> None:
-    """Serve the chain in `data_dir` until SIGTERM or SIGINT; creates it at the first start.
+    """
+    Serve the chain in `data_dir` until SIGTERM or SIGINT; creates it at the first start.
 
     `funded` are 0x addresses that genesis gives 10^24 wei each. Port 0 takes a free one, named in the log
     line `chain_ready`. `development` enables evm_increaseTime and evm_mine. Raises StoreMismatchError when
@@ -193,11 +200,9 @@ def serve(
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     addresses = tuple(bytes.fromhex(address.removeprefix("0x")) for address in funded)
     with closing(ChainStore(data_dir)) as store:
-        chain = EmbeddedChain(
-            store, ChainConfig(chain_id=chain_id, funded=addresses, development=development)
-        )
+        chain = EmbeddedChain(store, ChainConfig(chain_id=chain_id, funded=addresses, development=development))
         config = uvicorn.Config(
-            create_app(chain),
+            create_app(chain, host=host),
             host=host,
             port=port,
             log_config=None,

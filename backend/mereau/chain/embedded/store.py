@@ -1,4 +1,5 @@
-"""The chain on disk: one SQLite file, one transaction per block.
+"""
+The chain on disk: one SQLite file, one transaction per block.
 
 A block, its trie nodes, its index and what it removes from the queue commit together with
 `synchronous=FULL`: after SIGKILL or a power cut the file holds whole blocks only, and every block whose
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS location (
   digest BLOB PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS queued (digest BLOB PRIMARY KEY, raw BLOB NOT NULL) WITHOUT ROWID;
 """
+_BLOCK = "SELECT number, digest, header, body, receipts FROM block "
 _CACHE_NODES = 8_000
 _FILE = "chain.sqlite"
 _LOCK = "chain.lock"
@@ -63,7 +65,8 @@ class _NodeCache:
 
 
 class ChainStore:
-    """The store in a data directory, held by one process at a time.
+    """
+    The store in a data directory, held by one process at a time.
 
     Raises StoreLockedError if another process holds it. Writes belong to one thread; reads may come from
     any thread, each on a connection of its own, and see whole blocks only.
@@ -111,17 +114,14 @@ class ChainStore:
 
     def blocks(self, first: int, last: int) -> Iterator[BlockRow]:
         rows = self._reader.execute(
-            "SELECT number, digest, header, body, receipts FROM block WHERE number BETWEEN ? AND ? "
-            "ORDER BY number",
+            "SELECT number, digest, header, body, receipts FROM block WHERE number BETWEEN ? AND ? ORDER BY number",
             (first, last),
         )
         return (BlockRow(*row) for row in rows)
 
     def location(self, digest: bytes) -> tuple[int, int] | None:
         """The block number and the position of a mined transaction."""
-        row = self._reader.execute(
-            "SELECT number, position FROM location WHERE digest = ?", (digest,)
-        ).fetchone()
+        row = self._reader.execute("SELECT number, position FROM location WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else (int(row[0]), int(row[1]))
 
     def queued(self) -> list[bytes]:
@@ -153,8 +153,7 @@ class ChainStore:
             cursor.executemany("INSERT OR IGNORE INTO queued VALUES (?, ?)", added.items())
 
     def _block(self, clause: str, values: tuple[int | bytes, ...]) -> BlockRow | None:
-        query = f"SELECT number, digest, header, body, receipts FROM block {clause}"  # noqa: S608 - ours
-        row = self._reader.execute(query, values).fetchone()
+        row = self._reader.execute(_BLOCK + clause, values).fetchone()
         return None if row is None else BlockRow(*row)
 
     @contextmanager

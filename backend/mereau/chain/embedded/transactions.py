@@ -1,18 +1,19 @@
-"""Signed transactions: decoding, sender, and what they must pay before they run.
+"""
+Signed transactions: decoding, sender, and what they must pay before they run.
 
 Types 0, 1, 2 and 4 (EIP-155, 2930, 1559, 7702). Blob transactions are refused: there is nobody here to keep
 blobs. The attribute names are those that py-evm's executor reads.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
 
 from coincurve import PublicKey
 from eth.vm.forks.prague.transactions import Authorization
 from eth_hash.auto import keccak
 
+from mereau.chain.embedded.blocks import TYPED_MAX
 from mereau.chain.embedded.codec import (
     CodecError,
     Decoded,
@@ -28,10 +29,11 @@ LEGACY, ACCESS_LIST, DYNAMIC_FEE, BLOB, SET_CODE = range(5)
 AccessList = tuple[tuple[bytes, tuple[int, ...]], ...]
 
 _FIELDS = {LEGACY: 9, ACCESS_LIST: 11, DYNAMIC_FEE: 12, SET_CODE: 13}
-_ADDRESS = 20
+_ADDRESS, _WORD = 20, 32
 _UINT64 = 8
+_PAIR = 2
+_AUTHORIZATION_FIELDS = 6
 _CURVE_ORDER_HALF = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-_TYPED_MAX = 0x7F
 _EIP155_OFFSET = 35
 
 _GAS_BASE = 21_000
@@ -98,7 +100,8 @@ class Transaction:
 
 
 def decode_transaction(raw: bytes, *, chain_id: int) -> Transaction:
-    """The transaction that `raw` encodes, its sender recovered.
+    """
+    The transaction that `raw` encodes, its sender recovered.
 
     Raises InvalidTransactionError for bytes that are no transaction, another chain's id or a bad signature.
     """
@@ -116,82 +119,80 @@ def decode_mined(raw: bytes, sender: bytes, chain_id: int) -> Transaction:
 def _decode(raw: bytes, chain_id: int, sender: bytes = b"") -> Transaction:
     if not raw:
         raise InvalidTransactionError("typed transaction too short")
-    type_id = raw[0] if raw[0] <= _TYPED_MAX else LEGACY
-    if type_id not in _FIELDS or (raw[0] <= _TYPED_MAX and type_id == LEGACY):
+    type_id = raw[0] if raw[0] <= TYPED_MAX else LEGACY
+    if type_id not in _FIELDS or raw[0] == LEGACY:
         raise InvalidTransactionError("transaction type not supported")
     items = decode_list(raw if type_id == LEGACY else raw[1:])
     if len(items) != _FIELDS[type_id]:
         raise CodecError(f"a type {type_id} transaction has {_FIELDS[type_id]} fields")
-    fields = _legacy(items) if type_id == LEGACY else _typed(type_id, items)
-    if fields["chain_id"] != chain_id:
-        raise _wrong_chain(cast("int | None", fields["chain_id"]), chain_id)
-    if not sender:
-        unsigned = _unsigned(type_id, items, chain_id)
-        sender = _recover(unsigned, cast("int", fields.pop("parity")), items[-2], items[-1])
-    fields.pop("parity", None)
-    return Transaction(type_id=type_id, sender=sender, hash=keccak(raw), raw=raw, **fields)  # type: ignore[arg-type] # one table for four types
+    transaction = _legacy(items) if type_id == LEGACY else _typed(type_id, items)
+    if transaction.chain_id is None:
+        raise InvalidTransactionError("only replay-protected (EIP-155) transactions allowed over RPC")
+    if transaction.chain_id != chain_id:
+        raise InvalidTransactionError(f"invalid chain id for signer: have {transaction.chain_id} want {chain_id}")
+    signed_by = sender or _recover(_unsigned(type_id, items, chain_id), transaction)
+    return replace(transaction, sender=signed_by, hash=keccak(raw), raw=raw)
 
 
-def _wrong_chain(have: int | None, want: int) -> InvalidTransactionError:
-    if have is None:
-        return InvalidTransactionError("only replay-protected (EIP-155) transactions allowed over RPC")
-    return InvalidTransactionError(f"invalid chain id for signer: have {have} want {want}")
-
-
-def _legacy(items: list[Decoded]) -> dict[str, object]:
+def _legacy(items: list[Decoded]) -> Transaction:
     price = decode_int(items[1])
     v = decode_int(items[6])
-    return {
-        "nonce": decode_int(items[0], size_max=_UINT64),
-        "max_priority_fee_per_gas": price,
-        "max_fee_per_gas": price,
-        "gas": decode_int(items[2], size_max=_UINT64),
-        **_payload(items[3:6]),
-        "chain_id": (v - _EIP155_OFFSET) // 2 if v >= _EIP155_OFFSET else None,
-        "parity": (v - _EIP155_OFFSET) % 2,
-        **_signature(items),
-    }
+    to, value, data = _payload(items[3:6])
+    return Transaction(
+        type_id=LEGACY,
+        chain_id=(v - _EIP155_OFFSET) // 2 if v >= _EIP155_OFFSET else None,
+        nonce=decode_int(items[0], size_max=_UINT64),
+        max_priority_fee_per_gas=price,
+        max_fee_per_gas=price,
+        gas=decode_int(items[2], size_max=_UINT64),
+        to=to,
+        value=value,
+        data=data,
+        v=v,
+        r=decode_int(items[7]),
+        s=decode_int(items[8]),
+    )
 
 
-def _typed(type_id: int, items: list[Decoded]) -> dict[str, object]:
+def _typed(type_id: int, items: list[Decoded]) -> Transaction:
     fees = 1 if type_id == ACCESS_LIST else 2
-    rest = 2 + fees
-    fields: dict[str, object] = {
-        "chain_id": decode_int(items[0], size_max=_UINT64),
-        "nonce": decode_int(items[1], size_max=_UINT64),
-        "max_priority_fee_per_gas": decode_int(items[2]),
-        "max_fee_per_gas": decode_int(items[1 + fees]),
-        "gas": decode_int(items[rest], size_max=_UINT64),
-        **_payload(items[rest + 1 : rest + 4]),
-        "access_list": _access_list(items[rest + 4]),
-        "parity": decode_int(items[-3], size_max=1),
-        **_signature(items),
-    }
-    if type_id == SET_CODE:
-        fields["authorization_list"] = _authorizations(items[rest + 5])
-        if not fields["to"]:
-            raise CodecError("a set-code transaction needs a recipient")
-    return fields
+    gas = 2 + fees
+    to, value, data = _payload(items[gas + 1 : gas + 4])
+    if type_id == SET_CODE and not to:
+        raise CodecError("a set-code transaction needs a recipient")
+    return Transaction(
+        type_id=type_id,
+        chain_id=decode_int(items[0], size_max=_UINT64),
+        nonce=decode_int(items[1], size_max=_UINT64),
+        max_priority_fee_per_gas=decode_int(items[2]),
+        max_fee_per_gas=decode_int(items[1 + fees]),
+        gas=decode_int(items[gas], size_max=_UINT64),
+        to=to,
+        value=value,
+        data=data,
+        access_list=_access_list(items[gas + 4]),
+        authorization_list=_authorizations(items[gas + 5]) if type_id == SET_CODE else (),
+        v=decode_int(items[-3], size_max=1),
+        r=decode_int(items[-2]),
+        s=decode_int(items[-1]),
+    )
 
 
-def _payload(items: list[Decoded]) -> dict[str, object]:
+def _payload(items: list[Decoded]) -> tuple[bytes, int, bytes]:
     to, data = _bytes(items[0]), _bytes(items[2])
     if len(to) not in {0, _ADDRESS}:
         raise CodecError("the recipient is neither empty nor 20 bytes")
-    return {"to": to, "value": decode_int(items[1]), "data": data}
-
-
-def _signature(items: list[Decoded]) -> dict[str, object]:
-    return {"v": decode_int(items[-3]), "r": decode_int(items[-2]), "s": decode_int(items[-1])}
+    return to, decode_int(items[1]), data
 
 
 def _access_list(item: Decoded) -> AccessList:
     entries = []
-    for member in _list(item):
-        address, slots = _pair(_list(member))
-        if len(_bytes(address)) != _ADDRESS or any(len(_bytes(slot)) != 32 for slot in _list(slots)):  # noqa: PLR2004
+    for entry in _list(item):
+        account, keys = _pair(_list(entry))
+        slots = [_bytes(key) for key in _list(keys)]
+        if len(_bytes(account)) != _ADDRESS or any(len(slot) != _WORD for slot in slots):
             raise CodecError("an access list holds addresses and 32-byte slots")
-        entries.append((_bytes(address), tuple(int.from_bytes(_bytes(slot), "big") for slot in slots)))
+        entries.append((_bytes(account), tuple(int.from_bytes(slot, "big") for slot in slots)))
     return tuple(entries)
 
 
@@ -199,9 +200,9 @@ def _authorizations(item: Decoded) -> tuple[Authorization, ...]:
     granted = []
     for member in _list(item):
         values = _list(member)
-        if len(values) != 6 or len(_bytes(values[1])) != _ADDRESS:  # noqa: PLR2004 - EIP-7702's tuple
+        if len(values) != _AUTHORIZATION_FIELDS or len(_bytes(values[1])) != _ADDRESS:
             raise CodecError("an authorization has six fields")
-        chain_id, nonce, parity, r, s = (decode_int(values[index]) for index in (0, 2, 3, 4, 5))
+        chain_id, nonce, parity, r, s = [decode_int(values[index]) for index in (0, 2, 3, 4, 5)]
         granted.append(Authorization(chain_id, _bytes(values[1]), nonce, parity, r, s))
     if not granted:
         raise CodecError("a set-code transaction needs an authorization")
@@ -221,7 +222,7 @@ def _list(item: Decoded) -> list[Decoded]:
 
 
 def _pair(items: list[Decoded]) -> tuple[Decoded, Decoded]:
-    if len(items) != 2:  # noqa: PLR2004
+    if len(items) != _PAIR:
         raise CodecError("expected a pair")
     return items[0], items[1]
 
@@ -233,11 +234,12 @@ def _unsigned(type_id: int, items: list[Decoded], chain_id: int) -> bytes:
     return keccak(bytes((type_id,)) + encode(items[:-3]))
 
 
-def _recover(digest: bytes, parity: int, r: Decoded, s: Decoded) -> bytes:
-    low_s = 0 < decode_int(s) <= _CURVE_ORDER_HALF
-    if not low_s or parity > 1 or not decode_int(r):
+def _recover(digest: bytes, transaction: Transaction) -> bytes:
+    r, s, v = transaction.r, transaction.s, transaction.v
+    parity = (v - _EIP155_OFFSET) % 2 if transaction.type_id == LEGACY else v
+    if not r or not 0 < s <= _CURVE_ORDER_HALF or parity > 1:
         raise InvalidTransactionError("invalid sender")
-    signature = _bytes(r).rjust(32, b"\0") + _bytes(s).rjust(32, b"\0") + bytes((parity,))
+    signature = r.to_bytes(_WORD, "big") + s.to_bytes(_WORD, "big") + bytes((parity,))
     try:
         key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
     except Exception as error:  # coincurve raises plain Exception when no key fits the signature

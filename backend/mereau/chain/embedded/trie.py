@@ -1,4 +1,5 @@
-"""The Merkle-Patricia trie, read one key at a time and written one batch at a time.
+"""
+The Merkle-Patricia trie, read one key at a time and written one batch at a time.
 
 A block changes hundreds of slots at once. Writing them together hashes every touched node once, where a
 trie library hashes the path to the root again for every key. Keys must be prefix-free (all of one length,
@@ -19,6 +20,7 @@ Node = list[Decoded]
 Change = tuple[str, bytes]
 
 _BRANCH = 17
+_LEAF = 2  # the hex-prefix flag: leaf, against extension
 _HASH = 32
 
 
@@ -35,14 +37,14 @@ class NoNodes:
 
 
 def _pack(path: str, *, leaf: bool) -> bytes:
-    flag = 2 if leaf else 0
+    flag = _LEAF if leaf else 0
     return bytes.fromhex(f"{flag + 1}{path}" if len(path) % 2 else f"{flag}0{path}")
 
 
 def _unpack(packed: bytes) -> tuple[str, bool]:
     nibbles = packed.hex()
     flag = int(nibbles[0], 16)
-    return nibbles[1 if flag & 1 else 2 :], flag >= 2  # noqa: PLR2004 - the hex-prefix flag itself
+    return nibbles[1 if flag & 1 else 2 :], flag >= _LEAF
 
 
 def _common(left: str, right: str) -> int:
@@ -157,9 +159,7 @@ class Trie:
         groups: dict[int, list[Change]] = {}
         for key, value in items:
             groups.setdefault(int(key[0], 16), []).append((key[1:], value))
-        changed = {
-            nibble: self._update(self._resolve(branch[nibble]), group) for nibble, group in groups.items()
-        }
+        changed = {nibble: self._update(self._resolve(branch[nibble]), group) for nibble, group in groups.items()}
         new = list(branch)
         for nibble, child in changed.items():
             new[nibble] = b"" if child is None else b"?"
@@ -186,6 +186,4 @@ class Trie:
 
 def ordered_root(values: Sequence[bytes]) -> bytes:
     """The root over values at the RLP of their positions: of a block's transactions or receipts."""
-    return Trie(NoNodes()).update(
-        BLANK_ROOT, {encode(encode_int(index)): value for index, value in enumerate(values)}
-    )
+    return Trie(NoNodes()).update(BLANK_ROOT, {encode(encode_int(index)): value for index, value in enumerate(values)})

@@ -1,11 +1,12 @@
-"""The accounts and slots that one block, or one call, reads and changes, over the state trie.
+"""
+The accounts and slots that one block, or one call, reads and changes, over the state trie.
 
 It stands in for py-evm's account database, whose layers of journals, caches and access logs cost more than
 the execution itself. Every change is noted in one undo list, so a snapshot is a length and a revert walks
 back. A world is used once: built on a state root, executed on, then sealed into nodes or dropped.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from eth_hash.auto import keccak
 
@@ -15,6 +16,7 @@ from mereau.chain.embedded.trie import BLANK_ROOT, NodeReader, Trie
 EMPTY_CODE = keccak(b"")
 
 _ABSENT = object()
+_PREFIX = 0x80  # RLP: from here on a byte announces others
 
 
 class Account(NamedTuple):
@@ -28,8 +30,8 @@ class Account(NamedTuple):
 
     @classmethod
     def decode(cls, encoded: bytes) -> "Account":
-        nonce, balance, storage_root, code_hash = decode_list(encoded)
-        return cls(decode_int(nonce), decode_int(balance), bytes(storage_root), bytes(code_hash))
+        nonce, balance, storage_root, code_hash = cast("list[bytes]", decode_list(encoded))
+        return cls(decode_int(nonce), decode_int(balance), storage_root, code_hash)
 
 
 _NOBODY = Account()
@@ -138,7 +140,7 @@ class World:
             slots = self._slots[address] = _Slots((self._account(address) or _NOBODY).storage_root)
         return slots
 
-    def get_storage(self, address: bytes, slot: int, from_journal: bool = True) -> int:  # noqa: FBT001, FBT002 - py-evm's
+    def get_storage(self, address: bytes, slot: int, from_journal: bool = True) -> int:
         if not from_journal:
             original = self._original.get((address, slot))
             if original is not None:
@@ -242,4 +244,4 @@ class World:
 
 def _string(encoded: bytes) -> bytes:
     # A stored word is at most 33 bytes: either itself or one prefix byte before it.
-    return encoded if len(encoded) == 1 and encoded[0] < 0x80 else encoded[1:]  # noqa: PLR2004
+    return encoded if len(encoded) == 1 and encoded[0] < _PREFIX else encoded[1:]
