@@ -1,0 +1,70 @@
+"""Reading sales with their lines and returns. Whose sale it is belongs to the query, not to its caller."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+
+from mereau.core.db import ReadSession, WriteSession
+from mereau.earning.models import Return, ReturnLine, Sale, SaleLine
+
+RETURNS_MAX: Final = 1_000
+"""More returns of one sale than this are not listed with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnView:
+    """A return with its lines."""
+
+    head: Return
+    lines: Sequence[ReturnLine]
+
+
+@dataclass(frozen=True, slots=True)
+class SaleView:
+    """A sale with its lines by number and its returns, oldest first."""
+
+    head: Sale
+    lines: Sequence[SaleLine]
+    returns: Sequence[ReturnView]
+
+
+async def sale_view(
+    session: ReadSession | WriteSession,
+    sale_id: str,
+    *,
+    partner_id: str | None = None,
+    member_id: str | None = None,
+) -> SaleView | None:
+    """The sale, or None where there is none that is this partner's and this member's.
+
+    `partner_id` and `member_id` narrow the query where they are given: pass the caller's own.
+    """
+    query = select(Sale).where(Sale.id == sale_id)
+    if partner_id is not None:
+        query = query.where(Sale.partner_id == partner_id)
+    if member_id is not None:
+        query = query.where(Sale.member_id == member_id)
+    sale = await session.scalar(query)
+    if sale is None:
+        return None
+    lines = await session.scalars(select(SaleLine).where(SaleLine.sale_id == sale_id).order_by(SaleLine.line_number))
+    return SaleView(sale, list(lines), await _returns(session, sale_id))
+
+
+async def _returns(session: ReadSession | WriteSession, sale_id: str) -> list[ReturnView]:
+    heads = await session.scalars(
+        select(Return).where(Return.sale_id == sale_id).order_by(Return.id).limit(RETURNS_MAX)
+    )
+    returns = {head.id: (head, list[ReturnLine]()) for head in heads}
+    lines = await session.scalars(
+        select(ReturnLine)
+        .join(Return, Return.id == ReturnLine.return_id)
+        .where(Return.sale_id == sale_id)
+        .order_by(ReturnLine.return_id, ReturnLine.line_number)
+    )
+    for line in lines:
+        if line.return_id in returns:
+            returns[line.return_id][1].append(line)
+    return [ReturnView(head, found) for head, found in returns.values()]

@@ -1,0 +1,1 @@
+"""Recording sales, each once."""
