@@ -1,0 +1,226 @@
+"""Runs the whole stack as one process group: `python -m mereau.cli.supervisor PLAN`.
+
+A process of its own that imports next to nothing: the command reads settings, writes the plan and becomes
+this. Order: keys, PostgreSQL and chain together, preparation (schema, programme, contract), worker and API.
+SIGINT and SIGTERM stop in the reverse order; should this process be killed, the kernel stops the children.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from mereau.cli.children import Child, Running, http_probe, python_command, run_once
+from mereau.cli.state import RunState, lock, write_run_state
+from mereau.core.errors import ConfigurationError
+from mereau.core.layout import Layout
+from mereau.core.postgres import EmbeddedPostgres
+
+_CHAIN_ID_QUESTION: Final = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
+_FAILED: Final = 1
+_MISCONFIGURED: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. A URL means that this part is elsewhere and is not started here.
+
+    `password_file` is where the generated password of the keystore stands; None where the operator gave one.
+    """
+
+    data_dir: str
+    database_url: str | None
+    chain_url: str | None
+    chain_id: int
+    host: str
+    port: int
+    password_file: str | None
+    with_api: bool = True
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+
+def free_port(host: str) -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class Stack:
+    """The children of one plan, in the order in which they depend on each other."""
+
+    def __init__(self, plan: Plan, descriptor: int) -> None:
+        self._plan = plan
+        self._layout = Layout(Path(plan.data_dir))
+        self._lock = descriptor
+        self._children: list[Running] = []
+        self._postgres = EmbeddedPostgres(self._layout.postgres, self._layout.log("postgres"))
+        self._database_url = plan.database_url or self._postgres.url
+        self._chain_url = plan.chain_url or f"http://127.0.0.1:{free_port('127.0.0.1')}"
+        host = f"[{plan.host}]" if ":" in plan.host else plan.host
+        self._port = plan.port or free_port(plan.host)
+        self._api_url = f"http://{host}:{self._port}" if plan.with_api else None
+
+    async def start(self) -> RunState:
+        """Bring everything up; raises ConfigurationError where a part cannot start."""
+        self._layout.logs.mkdir(parents=True, exist_ok=True)
+        await _together(self._start_database(), self._start_chain())
+        await self._prepare("install")
+        last = [self._run(self._worker())]
+        if self._plan.with_api:
+            last.append(self._run(self._api()))
+        await _together(*last)
+        state = RunState(os.getpid(), self._database_url, self._chain_url, self._api_url)
+        write_run_state(self._layout, state)
+        return state
+
+    async def stop(self) -> None:
+        self._layout.run_file.unlink(missing_ok=True)
+        for child in reversed(self._children):
+            await child.stop()
+
+    async def _start_database(self) -> None:
+        if self._plan.database_url is None:
+            await self._run(self._database())
+
+    async def _start_chain(self) -> None:
+        if self._plan.chain_url is None:
+            if not self._layout.funded.exists():
+                await self._prepare("keys")
+            await self._run(self._chain())
+
+    async def _run(self, child: Child) -> None:
+        running = Running(child, lock=self._lock, say=_say)
+        self._children.append(running)
+        await running.started()
+
+    async def _prepare(self, step: str) -> None:
+        began = time.monotonic()
+        command = python_command("-m", "mereau.cli.prepare", step)()
+        log = self._layout.log("prepare")
+        await run_once("preparation", command, log=log, environment=self._environment(), lock=self._lock)
+        _say(f"preparation ({step}) done after {time.monotonic() - began:.1f} s")
+
+    def _environment(self) -> dict[str, str]:
+        environment = {
+            "MEREAU_DATA_DIR": str(self._layout.root),
+            "MEREAU_DATABASE_URL": self._database_url,
+            "MEREAU_CHAIN_URL": self._chain_url,
+            "MEREAU_HOST": self._plan.host,
+            "MEREAU_PORT": str(self._port),
+            # Freed memory goes back to the system instead of staying in one arena per thread.
+            "MALLOC_ARENA_MAX": "2",
+            "MALLOC_TRIM_THRESHOLD_": "262144",
+        }
+        if self._plan.password_file is not None:
+            environment["MEREAU_KEYSTORE_PASSWORD_FILE"] = self._plan.password_file
+        return environment
+
+    def _database(self) -> Child:
+        async def ready(pid: int) -> bool:
+            return self._postgres.is_ready(pid)
+
+        return Child(
+            "postgres",
+            lambda: self._postgres.command,
+            ready,
+            self._layout.log("postgres"),
+            before=self._postgres.prepare,
+            stop_signal=signal.SIGINT,
+        )
+
+    def _chain(self) -> Child:
+        port = self._chain_url.rpartition(":")[2]
+        chain_id = str(self._plan.chain_id)
+        return Child(
+            "chain",
+            python_command("-m", "mereau.cli.serve_chain", str(self._layout.root), port, chain_id),
+            http_probe(self._chain_url, body=_CHAIN_ID_QUESTION),
+            self._layout.log("chain"),
+            self._environment(),
+        )
+
+    def _worker(self) -> Child:
+        log = self._layout.log("worker")
+        mark = self._layout.root / "worker.ready"
+
+        async def ready(pid: int) -> bool:
+            return mark.exists() and mark.read_text() == str(pid)
+
+        return Child(
+            "worker",
+            python_command("-m", "mereau.worker", "relayer", "mirror", "jobs", "--ready-file", str(mark)),
+            ready,
+            log,
+            self._environment(),
+        )
+
+    def _api(self) -> Child:
+        return Child(
+            "api",
+            python_command("-m", "mereau.cli.serve_api"),
+            http_probe(f"{self._api_url}/readyz"),
+            self._layout.log("api"),
+            self._environment(),
+        )
+
+
+async def _together(*parts: Awaitable[None]) -> None:
+    """Await all of them, and only then raise the first failure: `stop` must know every child."""
+    for result in await asyncio.gather(*parts, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def supervise(plan: Plan) -> None:
+    """Run the plan until a signal comes."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    descriptor = lock(Layout(Path(plan.data_dir)))
+    stack = Stack(plan, descriptor)
+    starting = asyncio.create_task(stack.start())
+    waiting = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            state = starting.result()
+            _say(f"ready: {state.api_url or state.database_url}")
+            await waiting
+        _say("stopping")
+    finally:
+        for task in (starting, waiting):
+            task.cancel()
+        await asyncio.gather(starting, waiting, return_exceptions=True)
+        await stack.stop()
+
+
+def main() -> None:
+    try:
+        asyncio.run(supervise(Plan.from_json(sys.argv[1])))
+    except ConfigurationError as error:
+        _say(f"error: {error.detail}")
+        sys.exit(_MISCONFIGURED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The background of an installation: relayer, mirror and periodic jobs, in one process or in several."""
