@@ -1,0 +1,309 @@
+"""Keeps the tables equal to the chain: proven blocks into SQL, one transaction per chunk, reorgs undone."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mereau.chain import mirror_batches, mirror_store
+from mereau.chain.delta import MirrorDelta
+from mereau.chain.errors import ForeignChainError, LimitExceededError, RpcUnavailableError
+from mereau.chain.faults import DriftError, NodeFaultError
+from mereau.chain.finality import Finality
+from mereau.chain.mirror_batches import Matches
+from mereau.chain.mirror_loop import run_alone
+from mereau.chain.models import Deployment, MirrorState
+from mereau.chain.pace import Pace
+from mereau.chain.reader import BlockReader, NodeView, ProvenBlock
+from mereau.chain.rpc import RpcClient
+from mereau.core.clock import Clock
+from mereau.core.db import WriteSession, snapshot, transaction
+
+__all__ = ["Mirror", "MirrorDelta", "MirrorProgress", "OnProgress", "StepOutcome"]
+
+_LOG: Final = structlog.get_logger()
+_WALK_BLOCKS: Final = 128
+_CHUNKS_PER_STEP: Final = 32
+_TOUCH_DELAY: Final = timedelta(seconds=5)
+
+OnProgress = Callable[[WriteSession, MirrorDelta], Awaitable[None]]
+"""Called inside each of the mirror's transactions, after its writes; raising rolls all of it back."""
+
+
+class StepOutcome(StrEnum):
+    """What a step found. `behind`: the node shows an older head of the same chain; nothing is taken back."""
+
+    ADVANCED = "advanced"
+    IDLE = "idle"
+    BEHIND = "behind"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorProgress:
+    """One step: the head afterwards and what came in. `rewound` counts blocks that left the chain."""
+
+    outcome: StepOutcome
+    head_number: int
+    node_head_number: int
+    blocks: int = 0
+    events: int = 0
+    rewound: int = 0
+
+
+class _Head(NamedTuple):
+    number: int
+    hash: bytes
+    timestamp_s: int
+
+
+class Mirror:
+    """The mirror of one deployment; one caller of `step` at a time.
+
+    Two mirrors on one database cannot both write: each transaction locks the head that it builds on.
+    `alarm` says what is wrong with the node, or why the mirror is frozen; None while all is well.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        rpc: RpcClient,
+        deployment: Deployment,
+        clock: Clock,
+        *,
+        finality: Finality,
+        on_progress: OnProgress,
+        pace: Pace | None = None,
+    ) -> None:
+        self.alarm: str | None = None
+        self._engine = engine
+        self._deployment = deployment
+        self._clock = clock
+        self._finality = finality
+        self._on_progress = on_progress
+        self._pace = pace or Pace()
+        self._reader = BlockReader(rpc, chain_id=deployment.chain_id, contract=deployment.contract)
+
+    async def run(self, stop: asyncio.Event, *, poll_s: float = 0.25) -> None:
+        """Step until `stop`, as the only mirror of the database; a standby waits its turn here.
+
+        After a step that raised, the next one waits longer, up to 10 s; the alarm is logged once.
+        """
+        await run_alone(self._engine, self._advanced, stop, poll_s=poll_s)
+
+    async def step(self) -> MirrorProgress:
+        """Follow the node to its head, or as far as one step goes.
+
+        Raises RpcUnavailableError, RpcError or NodeBehindError where the node gives no whole answer,
+        NodeFaultError where it contradicts itself, ForeignChainError where it serves another chain and
+        OvertakenError where another mirror moved the head. Each transaction begun is whole or void.
+        """
+        try:
+            progress = await self._step()
+        except (NodeFaultError, ForeignChainError) as error:
+            self.alarm = error.detail
+            raise
+        except (RpcUnavailableError, LimitExceededError):
+            self._pace.failed()
+            raise
+        if progress.outcome is not StepOutcome.FROZEN:
+            self.alarm = None
+        return progress
+
+    async def _advanced(self) -> bool:
+        return (await self.step()).outcome is StepOutcome.ADVANCED
+
+    async def _step(self) -> MirrorProgress:
+        state = await self._load()
+        if state.frozen_reason is not None:
+            self.alarm = state.frozen_reason
+            return MirrorProgress(StepOutcome.FROZEN, state.head_number, state.node_head_number)
+        head = _Head(state.head_number, state.head_hash, state.head_timestamp_s)
+        view = await self._reader.look(head.number, tags=self._finality.uses_tags)
+        fork = await self._fork(head, view)
+        if fork is None or fork.number < state.final_number:
+            place = "before its first block" if fork is None else f"at block {fork.number}"
+            reason = f"the chain forked {place}, below the final block {state.final_number}"
+            return await self._freeze(head, view, reason)
+        if fork != head:
+            await self._rewind(head, fork)
+        elif view.head.number <= head.number:
+            await self._stay(state, view)
+            behind = view.head.number < head.number
+            outcome = StepOutcome.BEHIND if behind else StepOutcome.IDLE
+            return MirrorProgress(outcome, head.number, view.head.number)
+        return await self._advance(fork, view, rewound=head.number - fork.number)
+
+    async def _load(self) -> MirrorState:
+        async with snapshot(self._engine) as session:
+            state = await mirror_store.load(session)
+        if state is not None:
+            return state
+        first = await self._reader.header(self._deployment.block_number)
+        if first.hash != self._deployment.block_hash:
+            raise ForeignChainError(f"block {first.number} is not the block of the deployment")
+        async with transaction(self._engine) as session:
+            await mirror_store.create(session, first, self._clock.now())
+        return await self._load()
+
+    async def _fork(self, head: _Head, view: NodeView) -> _Head | None:
+        """The newest block that the stored chain and the node's share, None where they share none.
+
+        A node that merely has not come as far as the stored chain forks from nothing: that is the head.
+        """
+        if view.here is not None and view.here.hash == head.hash:
+            return head
+        base = self._deployment.block_number
+        last = min(head.number, view.head.number)
+        if last < base:
+            return head if view.here is None else None
+        while last >= base:
+            first = max(base, last - _WALK_BLOCKS + 1)
+            theirs = await self._reader.headers(first, last)
+            async with snapshot(self._engine) as session:
+                ours = await mirror_store.hashes(session, first, last)
+            for header in reversed(theirs):
+                if ours.get(header.number) == header.hash:
+                    behind = header.number == view.head.number < head.number
+                    return head if behind else _Head(header.number, header.hash, header.timestamp_s)
+            last = first - 1
+        return None
+
+    async def _advance(self, start: _Head, view: NodeView, *, rewound: int) -> MirrorProgress:
+        head, events = start, 0
+        async with aclosing(self._chunks(start, view.head.number)) as chunks:
+            async for chunk in chunks:
+                try:
+                    await self._write(head, chunk, view)
+                except DriftError as error:
+                    return await self._freeze(head, view, error.detail)
+                newest = chunk[-1].header
+                head = _Head(newest.number, newest.hash, newest.timestamp_s)
+                events += sum(len(block.transfers) + len(block.events) for block in chunk)
+        return MirrorProgress(
+            StepOutcome.ADVANCED,
+            head.number,
+            view.head.number,
+            blocks=head.number - start.number,
+            events=events,
+            rewound=rewound,
+        )
+
+    async def _chunks(self, head: _Head, target: int) -> AsyncGenerator[list[ProvenBlock]]:
+        """The blocks after `head` up to `target`; the next chunk is read while the last is being written."""
+        reading = asyncio.create_task(self._read(head, target))
+        try:
+            for left in reversed(range(_CHUNKS_PER_STEP)):
+                chunk = await reading
+                newest = chunk[-1].header
+                more = left > 0 and newest.number < target
+                if more:
+                    after = _Head(newest.number, newest.hash, newest.timestamp_s)
+                    reading = asyncio.create_task(self._read(after, target))
+                yield chunk
+                if not more:
+                    return
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, head: _Head, target: int) -> list[ProvenBlock]:
+        started_s = time.monotonic()
+        last = min(head.number + self._pace.blocks, target)
+        headers = await self._reader.headers(head.number + 1, last, head.hash)
+        watched: frozenset[str] = frozenset()
+        if any(header.transactions for header in headers):
+            async with snapshot(self._engine) as session:
+                attempts = await mirror_batches.admin_attempts(session)
+            watched = frozenset("0x" + digest.hex() for digest in attempts)
+        blocks = await self._reader.prove(headers, watched)
+        events = sum(len(block.transfers) + len(block.events) for block in blocks)
+        self._pace.done(events=events, took_s=time.monotonic() - started_s)
+        return blocks
+
+    async def _write(self, head: _Head, chunk: Sequence[ProvenBlock], view: NodeView) -> None:
+        newest = chunk[-1].header
+        transfers = [row for block in chunk for row in block.transfers]
+        async with transaction(self._engine) as session:
+            state = await mirror_store.lock(session, head.hash)
+            await mirror_store.write_blocks(session, [block.header for block in chunk])
+            await mirror_store.write_transfers(session, transfers)
+            await mirror_store.write_events(session, [row for block in chunk for row in block.events])
+            state.supply += await mirror_store.apply_transfers(session, transfers)
+            matches = await mirror_batches.match(session, chunk)
+            state.head_number, state.head_hash = newest.number, newest.hash
+            state.head_timestamp_s = newest.timestamp_s
+            await self._finish(session, state, view, matches)
+
+    async def _finish(self, session: WriteSession, state: MirrorState, view: NodeView, matches: Matches) -> None:
+        """Advance finality, store the head and hand the changes on, in the caller's transaction."""
+        final: list[str] = []
+        final_number = await self._final_number(session, state, view)
+        if final_number > state.final_number:
+            state.final_number = final_number
+            final = await mirror_batches.finalise(session, final_number)
+        state.node_head_number = view.head.number
+        state.checked_at = self._clock.now()
+        await session.flush()
+        for event in matches.foreign:
+            _LOG.warning("chain_foreign_order", kind=event.kind, block=event.block_number, batch=event.batch_id)
+        mined, foreign, failed = matches
+        delta = MirrorDelta(state.head_number, mined=mined, final=final, foreign=foreign, failed=failed)
+        await self._on_progress(session, delta)
+        await mirror_store.announce(session, state.head_number)
+
+    async def _final_number(self, session: WriteSession, state: MirrorState, view: NodeView) -> int:
+        """The newest final block; it never goes back, and the deployment is final from the beginning."""
+        final = self._stated_final(state, view)
+        if view.finalized is not None and state.final_number < final == view.finalized.number:
+            stored = await mirror_store.hashes(session, final, final)
+            if stored.get(final) != view.finalized.hash:
+                raise NodeFaultError(f"the node's final block {final} is not on the node's own chain")
+        return final
+
+    def _stated_final(self, state: MirrorState, view: NodeView) -> int:
+        stated = self._finality.final_number(
+            head=state.head_number,
+            node_head=view.head.number,
+            finalized=None if view.finalized is None else view.finalized.number,
+        )
+        floor = min(state.head_number, self._deployment.block_number)
+        return max(state.final_number, floor, -1 if stated is None else stated)
+
+    async def _stay(self, state: MirrorState, view: NodeView) -> None:
+        """No new block; but time passed, and blocks may have become final."""
+        now = self._clock.now()
+        if self._stated_final(state, view) > state.final_number:
+            async with transaction(self._engine) as session:
+                locked = await mirror_store.lock(session, state.head_hash)
+                await self._finish(session, locked, view, Matches((), (), ()))
+        elif state.node_head_number != view.head.number or now - state.checked_at >= _TOUCH_DELAY:
+            async with transaction(self._engine) as session:
+                await mirror_store.touch(session, view.head.number, now)
+
+    async def _rewind(self, head: _Head, fork: _Head) -> None:
+        """Take back every block above the fork; their batches wait for the new chain as submitted."""
+        async with transaction(self._engine) as session:
+            state = await mirror_store.lock(session, head.hash)
+            state.supply += await mirror_store.undo(session, fork.number)
+            state.head_number, state.head_hash, state.head_timestamp_s = fork
+            reorged = await mirror_batches.unmine(session, fork.number)
+            await session.flush()
+            await self._on_progress(session, MirrorDelta(fork.number, reorged=reorged))
+            await mirror_store.announce(session, fork.number)
+        _LOG.warning("chain_reorganised", fork=fork.number, head=head.number, batches=len(reorged))
+
+    async def _freeze(self, head: _Head, view: NodeView, reason: str) -> MirrorProgress:
+        async with transaction(self._engine) as session:
+            await mirror_store.lock(session, head.hash)
+            await mirror_store.freeze(session, reason)
+        self.alarm = reason
+        _LOG.error("mirror_frozen", reason=reason, head=head.number)
+        return MirrorProgress(StepOutcome.FROZEN, head.number, view.head.number)

@@ -1,0 +1,207 @@
+"""Which of our batches the chain's events account for. By event alone: anybody may submit a signed order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mereau.chain.delta import ForeignEvent
+from mereau.chain.logs import EventRow
+from mereau.chain.reader import Outcome, ProvenBlock
+from mereau.core.db import WriteSession
+
+_KINDS: Final = {"Issued": "issue", "Reversed": "reverse", "Expired": "expire"}
+
+_LINES: Final = text("""
+    select line.position, batch.id, batch.kind, batch.trail_root
+    from unnest(cast(:partners as bigint[]), cast(:sequences as bigint[])) with ordinality
+        as line (partner, sequence, position)
+    join chain_batches as batch on batch.partner_number = line.partner and batch.sequence = line.sequence
+    where batch.state <> 'superseded'
+    union all
+    select line.position, batch.id, batch.kind, batch.trail_root
+    from unnest(cast(:partners as bigint[]), cast(:sequences as bigint[])) with ordinality
+        as line (partner, sequence, position)
+    join chain_batches as batch on batch.partner_number is null and batch.sequence = line.sequence
+    where line.partner is null and batch.state <> 'superseded'
+""")
+_MINE: Final = text("""
+    update chain_batches as batch
+    set state = 'mined', transaction_hash = place.hash, block_number = place.block, log_index = place.index,
+        mined_at = to_timestamp(block.timestamp_s)
+    from unnest(
+        cast(:ids as text[]), cast(:hashes as bytea[]), cast(:blocks as bigint[]), cast(:indexes as int[])
+    ) as place (id, hash, block, index)
+    join chain_blocks as block on block.number = place.block
+    where batch.id = place.id and batch.state in ('sealed', 'submitted', 'stuck')
+    returning batch.id
+""")
+_REDEMPTIONS: Final = text("""
+    select orders.commitment, orders.batch_id
+    from chain_batches as batch
+    join chain_orders as orders on orders.batch_id = batch.id
+    where batch.kind = 'redeem' and batch.state in ('sealed', 'submitted', 'stuck')
+""")
+_REDEEMED: Final = text("""
+    select decode(substr(data ->> 'reference', 3), 'hex'), transaction_hash, block_number, log_index
+    from chain_events where name = 'Redeemed' and data ->> 'reference' = any(:references)
+""")
+_ADMIN_ATTEMPTS: Final = text("""
+    select attempt.hash, batch.id
+    from chain_batches as batch
+    join chain_transactions as sent on sent.batch_id = batch.id
+    join chain_attempts as attempt on attempt.transaction_id = sent.id
+    where batch.kind = 'admin' and batch.state in ('sealed', 'submitted', 'stuck')
+""")
+_FINAL: Final = text("""
+    update chain_batches set state = 'final'
+    where state = 'mined' and block_number <= :final returning id
+""")
+_REORGED: Final = text("""
+    update chain_batches
+    set state = 'submitted', transaction_hash = null, block_number = null, log_index = null, mined_at = null
+    where state in ('mined', 'final') and block_number > :fork returning id
+""")
+
+
+class Matches(NamedTuple):
+    mined: Sequence[str]
+    foreign: Sequence[ForeignEvent]
+    failed: Sequence[str]
+
+
+class _Place(NamedTuple):
+    """Where a batch was executed; `log_index` is None for an admin transaction, which may log nothing."""
+
+    block_number: int
+    log_index: int | None
+    transaction_hash: bytes
+
+
+async def admin_attempts(session: AsyncSession) -> dict[bytes, str]:
+    """Batch by transaction hash, for every signed attempt of an admin batch that may still be mined.
+
+    Read it after the headers: an attempt is stored before it is sent, so what they hold is then in here.
+    """
+    rows = await session.execute(_ADMIN_ATTEMPTS)
+    return dict(rows.tuples().all())
+
+
+async def match(session: WriteSession, blocks: Sequence[ProvenBlock]) -> Matches:
+    """Set the batches that these blocks executed to mined. Blocks and events are written already."""
+    events = [event for block in blocks for event in block.events]
+    places: dict[str, _Place] = {}
+    foreign = [
+        *await _match_lines(session, [event for event in events if event.name in _KINDS], places),
+        *await _match_redemptions(session, [event for event in events if event.name == "Redeemed"], places),
+    ]
+    outcomes = [outcome for block in blocks for outcome in block.outcomes]
+    failed = await _match_admin(session, outcomes, places)
+    return Matches(await _mine(session, places), foreign, failed)
+
+
+async def finalise(session: WriteSession, final_number: int) -> list[str]:
+    """Set mined batches up to the final block to final and return their ids."""
+    return list(await session.scalars(_FINAL, {"final": final_number}))
+
+
+async def unmine(session: WriteSession, fork: int) -> list[str]:
+    """Set batches above the fork back to submitted and return their ids."""
+    return list(await session.scalars(_REORGED, {"fork": fork}))
+
+
+async def _match_lines(
+    session: WriteSession, events: Sequence[EventRow], places: dict[str, _Place]
+) -> list[ForeignEvent]:
+    """Issued, Reversed, Expired: the sequence names the batch, the trail root proves that it is this one."""
+    if not events:
+        return []
+    parameters = {
+        "partners": [event.data.get("partner") for event in events],
+        "sequences": [int(event.data["sequence"]) for event in events],
+    }
+    rows = await session.execute(_LINES, parameters)
+    candidates = {position: (batch_id, kind, root) for position, batch_id, kind, root in rows}
+    foreign = []
+    for position, event in enumerate(events, 1):
+        batch_id, kind, root = candidates.get(position, (None, None, None))
+        line = _line(event, batch_id)
+        if batch_id is not None and (kind, root) == (line.kind, line.trail_root):
+            places[batch_id] = _place(event)
+        else:
+            foreign.append(line)
+    return foreign
+
+
+def _line(event: EventRow, batch_id: str | None) -> ForeignEvent:
+    return ForeignEvent(
+        _KINDS[event.name],
+        event.block_number,
+        event.log_index,
+        partner_number=event.data.get("partner"),
+        sequence=int(event.data["sequence"]),
+        trail_root=bytes.fromhex(event.data["trailRoot"][2:]),
+        batch_id=batch_id,
+    )
+
+
+async def _match_redemptions(
+    session: WriteSession, events: Sequence[EventRow], places: dict[str, _Place]
+) -> list[ForeignEvent]:
+    """A batch is mined with the last of its redemptions, for each of them could be submitted on its own."""
+    if not events:
+        return []
+    here = {_reference(event): event for event in events}
+    batch_of: dict[bytes, str] = dict((await session.execute(_REDEMPTIONS)).tuples().all())
+    touched = {batch_of[reference] for reference in here if reference in batch_of}
+    executed = {reference: _place(event) for reference, event in here.items()}
+    rest = [ref for ref, batch_id in batch_of.items() if batch_id in touched and ref not in here]
+    if rest:
+        earlier = await session.execute(_REDEEMED, {"references": ["0x" + ref.hex() for ref in rest]})
+        executed |= {ref: _Place(block, index, digest) for ref, digest, block, index in earlier}
+    complete = touched - {batch_of[ref] for ref in rest if ref not in executed}
+    for reference, batch_id in batch_of.items():
+        if batch_id in complete:
+            place = executed[reference]
+            places[batch_id] = max(place, places.get(batch_id, place))
+    return [
+        ForeignEvent("redeem", event.block_number, event.log_index, reference=reference)
+        for reference, event in here.items()
+        if reference not in batch_of
+    ]
+
+
+async def _match_admin(session: WriteSession, outcomes: Sequence[Outcome], places: dict[str, _Place]) -> list[str]:
+    """Succeeded transactions mine their batch; of reverted ones the relayer hears."""
+    if not outcomes:
+        return []
+    batch_of = await admin_attempts(session)
+    failed = []
+    for digest, block_number, succeeded in outcomes:
+        batch_id = batch_of.get(digest)
+        if batch_id is not None and succeeded:
+            places[batch_id] = _Place(block_number, None, digest)
+        elif batch_id is not None:
+            failed.append(batch_id)
+    return failed
+
+
+async def _mine(session: WriteSession, places: Mapping[str, _Place]) -> list[str]:
+    if not places:
+        return []
+    parameters = {
+        "ids": list(places),
+        "hashes": [place.transaction_hash for place in places.values()],
+        "blocks": [place.block_number for place in places.values()],
+        "indexes": [place.log_index for place in places.values()],
+    }
+    return list(await session.scalars(_MINE, parameters))
+
+
+def _place(event: EventRow) -> _Place:
+    return _Place(event.block_number, event.log_index, event.transaction_hash)
+
+
+def _reference(event: EventRow) -> bytes:
+    return bytes.fromhex(event.data["reference"][2:])

@@ -1,0 +1,28 @@
+"""How many blocks to ask for at once: few events make long ranges, big blocks and slow nodes short ones."""
+
+from typing import Final
+
+_BLOCKS_MAX: Final = 200
+_EVENTS_AIM: Final = 5_000
+_TIME_AIM_S: Final = 1.0
+_GROWTH: Final = 2
+
+
+class Pace:
+    """Adapts the length of a range to what the last ones held and took; a failure halves it at once."""
+
+    def __init__(self, *, blocks: int = 16, blocks_max: int = _BLOCKS_MAX) -> None:
+        self._blocks_max = blocks_max
+        self.blocks = min(blocks, blocks_max)
+
+    def done(self, *, events: int, took_s: float) -> None:
+        """A range of `blocks` came with so many events in so long: aim the next below both limits."""
+        load = max(events / _EVENTS_AIM, took_s / _TIME_AIM_S)
+        if load > 1:
+            self.blocks = max(1, int(self.blocks / load))
+        elif load * _GROWTH <= 1:
+            self.blocks = min(self._blocks_max, self.blocks * _GROWTH)
+
+    def failed(self) -> None:
+        """The node refused or broke off: ask for half."""
+        self.blocks = max(1, self.blocks // _GROWTH)
