@@ -1,7 +1,7 @@
 """SQL of sales: lookups and writes whose number does not depend on how many sales there are."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import text
@@ -67,7 +67,8 @@ async def existing(session: WriteSession, keys: Sequence[Key]) -> dict[Key, tupl
         _EXISTING, {"partner_ids": [key[0] for key in keys], "external_ids": [key[1] for key in keys]}
     )
     return {
-        (row.partner_id, row.external_id): (RecordedSale(*row[:8], duplicate=True), row.inputs_digest) for row in rows
+        (row.partner_id, row.external_id): (replace(RecordedSale(*row[:8]), duplicate=True), row.inputs_digest)
+        for row in rows
     }
 
 
