@@ -72,7 +72,8 @@ class Entry(Base):
 class Lot(Base):
     """The tokens of one credit. remaining + held + spent + reversed + expired = tokens (CHECK).
 
-    `remaining` is free to spend once active; `held` is reserved by redemptions.
+    `remaining` is free to spend once active; `held` is reserved by redemptions. `unmet` counts what returns
+    asked for and could not take, so that they never ask for more than was credited.
     """
 
     __tablename__ = "lots"
@@ -82,6 +83,7 @@ class Lot(Base):
             "and remaining + held + spent + reversed + expired = tokens",
             name="conserved",
         ),
+        CheckConstraint("unmet between 0 and tokens", name="unmet"),
         CheckConstraint("state in ('pending', 'active', 'spent', 'expired', 'reversed')", name="state"),
         Index("ix_lots_member_id", "member_id", postgresql_where="remaining > 0"),
         Index("ix_lots_expires_at", "expires_at", postgresql_where="remaining > 0"),
@@ -97,6 +99,7 @@ class Lot(Base):
     spent: Mapped[Tokens]
     reversed: Mapped[Tokens]
     expired: Mapped[Tokens]
+    unmet: Mapped[Tokens]
     activates_at: Mapped[Instant]
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -105,6 +108,7 @@ class LotUse(Base):
     """Which lots a debit took its tokens from: provenance for settlement and exact refunds."""
 
     __tablename__ = "lot_uses"
+    __table_args__ = (Index("ix_lot_uses_lot_entry_id", "lot_entry_id"),)
 
     entry_id: Mapped[Id] = mapped_column(ForeignKey("entries.id"), primary_key=True)
     lot_entry_id: Mapped[Id] = mapped_column(ForeignKey("lots.entry_id"), primary_key=True)

@@ -1,0 +1,1 @@
+"""Time changes tokens: pending ones become active, old ones expire."""

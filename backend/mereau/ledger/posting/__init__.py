@@ -1,0 +1,1 @@
+"""Writes entries with their chain orders and events, and opens their lots."""

@@ -1,0 +1,1 @@
+"""What the chain reports changes in the ledger: mined, final, reorganised, rejected."""

@@ -1,0 +1,1 @@
+"""Partners in the contract registry: their signers and limits."""
