@@ -1,0 +1,1 @@
+"""Compares chain, mirror and ledger at one block."""
