@@ -127,7 +127,10 @@ abstract contract LoyaltyLedger is ILoyalty, IERC20, IERC20Errors {
     function _redeemFrom(address member, Holder storage holder, uint256 amount) internal {
         Account account = holder.account;
         uint256 balance = account.balance();
-        require(amount <= balance, ERC20InsufficientBalance(member, balance, amount));
+        unchecked {
+            // One comparison for both ends: 0 wraps to the largest word.
+            if (amount - 1 >= balance) _refuseDebit(member, amount, balance, false);
+        }
         holder.account = account.redeemed(amount);
         emit Transfer(member, address(0), amount);
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
@@ -29,8 +28,22 @@ abstract contract LoyaltyOrders is LoyaltyPartners, EIP712, LoyaltyLedger, Pausa
         "Redeem(address member,uint64 amount,uint32 partner,bytes32 reference,uint40 nonce,uint40 deadline)"
     );
 
+    uint256 private constant ECDSA_SIZE = 65;
+    /// @dev Half the order of secp256k1, rounded down: the largest s of a canonical signature (EIP-2).
+    uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
     /// @dev member(20) | amount(8) | partner(4) | reference(32) | nonce(5) | deadline(5) | signatureLength(2)
     uint256 private constant REDEMPTION_HEAD_SIZE = 76;
+
+    /// @dev A redemption as EIP-712 encodes it: one clean word per field, the type hash first.
+    struct Redemption {
+        bytes32 typeHash;
+        address member;
+        uint256 amount;
+        uint256 partner;
+        bytes32 reference_;
+        uint256 nonce;
+        uint256 deadline;
+    }
 
     uint64 private _expirySequence;
 
@@ -117,14 +130,22 @@ abstract contract LoyaltyOrders is LoyaltyPartners, EIP712, LoyaltyLedger, Pausa
     function redeem(bytes calldata orders) external whenNotPaused {
         require(orders.length != 0, LoyaltyPacked(0));
         bytes32 domain = _domainSeparatorV4();
+        Redemption memory order;
+        order.typeHash = REDEEM_TYPEHASH;
         uint256 total;
         uint256 cursor;
+        uint256 checked; // The partner found active last: neighbours often name the same one. 0 is never active.
         unchecked {
             // Bounded by the calldata: each record moves the cursor on, and amounts are below 2^64.
             while (cursor != orders.length) {
-                uint256 amount;
-                (cursor, amount) = _redeem(orders, cursor, domain);
-                total += amount;
+                bytes calldata signature = _readRedemption(orders, cursor, order);
+                if (order.partner != checked) {
+                    checked = order.partner;
+                    require(_partners[uint32(checked)].active, LoyaltyPartnerInactive(uint32(checked)));
+                }
+                _redeem(order, domain, signature);
+                total += order.amount;
+                cursor += REDEMPTION_HEAD_SIZE + signature.length;
             }
         }
         _shrink(total);
@@ -148,88 +169,70 @@ abstract contract LoyaltyOrders is LoyaltyPartners, EIP712, LoyaltyLedger, Pausa
         return keccak256(abi.encode(typeHash, partner, sequence, trailRoot, keccak256(list)));
     }
 
-    /// @dev A key is tried first: that spares looking for code, and it is right for EIP-7702 accounts.
+    /// @dev A key is tried first: that spares looking for code, and it is right for EIP-7702 accounts. Only the
+    /// canonical 65 bytes count for a key: neither the 64-byte form nor the twin with a high s (EIP-2).
     function _requireSignature(address signer, bytes32 digest, bytes calldata signature) private view {
-        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        if (signature.length == ECDSA_SIZE) {
+            bytes32 s = bytes32(_wordAt(signature, 32));
+            if (uint256(s) <= HALF_ORDER) {
+                // v is byte 64, the last of the word that starts at byte 33.
+                uint8 v = uint8(_wordAt(signature, 33));
+                address recovered = ecrecover(digest, v, bytes32(_wordAt(signature, 0)), s);
+                // Whatever does not recover gives zero, which signs for nobody. Nested: `&&` costs another jump.
+                if (recovered != address(0)) {
+                    if (recovered == signer) return;
+                }
+            }
+        }
         require(
             SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature), LoyaltySignature(signer)
         );
     }
 
-    /// @dev Executes the record at `cursor`; returns where the next one starts.
-    function _redeem(bytes calldata orders, uint256 cursor, bytes32 domain)
-        private
-        returns (uint256 next, uint256 amount)
-    {
-        unchecked {
-            require(orders.length - cursor >= REDEMPTION_HEAD_SIZE, LoyaltyPacked(orders.length));
-            uint256 head = _wordAt(orders, cursor);
-            uint256 tail = _wordAt(orders, cursor + 64);
-            uint256 start = cursor + REDEMPTION_HEAD_SIZE;
-            next = start + uint16(tail >> 160);
-            require(next <= orders.length, LoyaltyPacked(orders.length));
-            amount = _execute(head, bytes32(_wordAt(orders, cursor + 32)), tail, _slice(orders, start, next), domain);
-        }
-    }
-
-    /// @param head member(160 bits) | amount(64) | partner(32)
-    /// @param tail nonce(40 bits) | deadline(40) | what follows them in the record
-    function _execute(uint256 head, bytes32 reference_, uint256 tail, bytes calldata signature, bytes32 domain)
-        private
-        returns (uint256 amount)
-    {
-        address member = address(uint160(head >> 96));
-        amount = uint64(head >> 32);
-        uint32 partner = uint32(head);
-        uint40 nonce = uint40(tail >> 216);
-        uint256 deadline = uint40(tail >> 176);
-
-        if (block.timestamp > deadline) revert LoyaltyDeadline(deadline);
-        if (!_partners[partner].active) revert LoyaltyPartnerInactive(partner);
-        if (amount == 0) revert LoyaltyAmount(member, amount);
+    /// @dev Executes a redemption whose partner is active.
+    function _redeem(Redemption memory order, bytes32 domain, bytes calldata signature) private {
+        address member = order.member;
+        if (block.timestamp > order.deadline) revert LoyaltyDeadline(order.deadline);
         Holder storage holder = _holder(member);
         uint256 expected = holder.account.nonce();
-        if (nonce != expected) revert LoyaltyNonce(member, expected, nonce);
+        if (order.nonce != expected) revert LoyaltyNonce(member, expected, order.nonce);
         // The last nonce is never used up, so that counting on cannot reach the epoch's bits.
-        if (nonce == type(uint40).max) revert LoyaltyNonce(member, expected, nonce);
-        bytes32 structHash = _redeemHash(member, amount, partner, reference_, nonce, deadline);
-        _requireSignature(member, MessageHashUtils.toTypedDataHash(domain, structHash), signature);
+        if (expected == type(uint40).max) revert LoyaltyNonce(member, expected, expected);
+        _requireSignature(member, MessageHashUtils.toTypedDataHash(domain, _structHash(order)), signature);
 
-        _redeemFrom(member, holder, amount);
-        emit Redeemed(member, partner, nonce, reference_);
+        _redeemFrom(member, holder, order.amount);
+        emit Redeemed(member, uint32(order.partner), uint40(order.nonce), order.reference_);
     }
 
-    /// @dev keccak256(abi.encode(REDEEM_TYPEHASH, ...)), written to free memory that stays free: a batch of a thousand
-    /// redemptions would otherwise pay for memory that only grows. Safe because nothing before the free pointer is
-    /// touched, and every argument is clean: all come out of shifts and casts.
-    function _redeemHash(
-        address member,
-        uint256 amount,
-        uint256 partner,
-        bytes32 reference_,
-        uint256 nonce,
-        uint256 deadline
-    ) private pure returns (bytes32 structHash) {
-        bytes32 typeHash = REDEEM_TYPEHASH;
+    /// @dev keccak256(abi.encode(order)): a struct of seven words lies in memory as its encoding does.
+    function _structHash(Redemption memory order) private pure returns (bytes32 structHash) {
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, typeHash)
-            mstore(add(free, 0x20), member)
-            mstore(add(free, 0x40), amount)
-            mstore(add(free, 0x60), partner)
-            mstore(add(free, 0x80), reference_)
-            mstore(add(free, 0xa0), nonce)
-            mstore(add(free, 0xc0), deadline)
-            structHash := keccak256(free, 0xe0)
+            structHash := keccak256(order, 0xe0)
         }
     }
 
-    /// @dev `list[start:end]`, whose bounds the caller has checked.
-    function _slice(bytes calldata list, uint256 start, uint256 end) private pure returns (bytes calldata part) {
-        assembly ("memory-safe") {
-            part.offset := add(list.offset, start)
-            part.length := sub(end, start)
+    /// @dev Reads the record at `cursor` into `order` and returns its signature, proven to end within the list. Its
+    /// length stands in bytes 74 and 75; read beyond the list's end it is some number, and the record then ends beyond
+    /// the list too. Every field is cut to its width.
+    function _readRedemption(bytes calldata list, uint256 cursor, Redemption memory order)
+        private
+        pure
+        returns (bytes calldata signature)
+    {
+        unchecked {
+            uint256 head = _wordAt(list, cursor);
+            order.member = address(uint160(head >> 96));
+            order.amount = uint64(head >> 32);
+            order.partner = uint32(head);
+            order.reference_ = bytes32(_wordAt(list, cursor + 32));
+            uint256 tail = _wordAt(list, cursor + 64);
+            order.nonce = tail >> 216;
+            order.deadline = uint40(tail >> 176);
+            assembly ("memory-safe") {
+                signature.offset := add(add(list.offset, cursor), REDEMPTION_HEAD_SIZE)
+                signature.length := and(shr(160, tail), 0xffff)
+            }
+            if (cursor + REDEMPTION_HEAD_SIZE + signature.length > list.length) revert LoyaltyPacked(list.length);
         }
     }
 }

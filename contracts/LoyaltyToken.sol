@@ -122,7 +122,8 @@ contract LoyaltyToken is LoyaltyOrders, LoyaltyTerms, Multicall, IERC20Metadata 
         external
         whenOpen
         whenNotPaused
-        returns (bool) {
+        returns (bool)
+    {
         uint256 allowed = _allowances[from][_msgSender()];
         if (allowed != type(uint256).max) {
             require(value <= allowed, ERC20InsufficientAllowance(_msgSender(), allowed, value));
