@@ -1,0 +1,51 @@
+"""Why a reward cannot be had or a voucher cannot be used: one stable code each."""
+
+from datetime import datetime
+
+from mereau.core.errors import ConflictError
+
+
+class OutOfStockError(ConflictError):
+    """The last piece is taken."""
+
+    code, title = "out_of_stock", "Out of stock"
+
+
+class RewardInactiveError(ConflictError):
+    """The reward is not offered at present."""
+
+    code, title = "inactive", "The reward is not offered"
+
+
+class RedeemedOtherwiseError(ConflictError):
+    """The member's reference is taken by a redemption of another reward."""
+
+    code, title = "redeemed_otherwise", "Redeemed with other content"
+
+
+class NotCancellableError(ConflictError):
+    """The redemption is past the point where it can be taken back."""
+
+    code, title = "not_cancellable", "The redemption can no longer be cancelled"
+
+
+class VoucherNotGrantedError(ConflictError):
+    """The tokens are not yet burned for good, or never will be: there is no voucher."""
+
+    code, title = "voucher_not_granted", "The voucher is not granted"
+
+
+class VoucherUsedError(ConflictError):
+    """The voucher was used before; `used_at` says when."""
+
+    code, title = "voucher_used", "The voucher is already used"
+
+    def __init__(self, used_at: datetime) -> None:
+        super().__init__(f"The voucher was used at {used_at.isoformat()}.")
+        self.used_at = used_at
+
+
+class VoucherExpiredError(ConflictError):
+    """The voucher's time is over."""
+
+    code, title = "voucher_expired", "The voucher has expired"
