@@ -1,1 +1,1 @@
-"""The HTTP API, assembled from the features' endpoints."""
+"""The HTTP API, version 1, put together from the features' endpoints."""

@@ -1,0 +1,95 @@
+"""/healthz, /readyz and /metrics: for supervisors and scrapers, without a key."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final, Literal
+
+import structlog
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mereau.api import queries
+from mereau.api.metrics import StateMetrics
+from mereau.chain.status import chain_status
+from mereau.core.http import Reads, answer, site_of
+from mereau.core.schemas import Resource
+
+_DATABASE_TIMEOUT_S: Final = 5.0
+log: Final = structlog.get_logger(__name__)
+router = APIRouter(tags=["Operations"])
+
+
+class Health(Resource):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Resource):
+    """Whether requests can be served in full, and if not, why not."""
+
+    ready: bool
+    reasons: list[str]
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> Response:
+    """The process is alive; says nothing of what it needs."""
+    return answer(Health())
+
+
+@router.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "Not ready; the reasons say why."}},
+)
+async def readyz(request: Request) -> Response:
+    """Database, schema, contract, mirror and node, each looked at now."""
+    try:
+        async with (
+            asyncio.timeout(_DATABASE_TIMEOUT_S),
+            AsyncSession(site_of(request).reads) as session,
+        ):
+            reasons = [reason async for reason in _reasons(session, request)]
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        log.warning("not ready", error=type(error).__name__)
+        reasons = ["The database does not answer."]
+    return answer(Readiness(ready=not reasons, reasons=reasons), status=503 if reasons else 200)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(session: Reads, request: Request) -> Response:
+    """Figures in the Prometheus text format: this process's requests, and the state of the installation."""
+    state = StateMetrics()
+    state.orders_queued.set(await queries.count_queued_orders(session))
+    for name, count in (await queries.count_batches(session)).items():
+        state.batches.labels(name).set(count)
+    mirror = await queries.mirror_state(session)
+    if mirror is not None:
+        state.mirror_block.set(mirror.head_number)
+        state.mirror_lag.set(max(0, mirror.node_head_number - mirror.head_number))
+        state.mirror_frozen.set(mirror.frozen_reason is not None)
+        state.supply.set(mirror.supply)
+    content = request.app.state.metrics.render() + state.render()
+    return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def _reasons(session: AsyncSession, request: Request) -> AsyncIterator[str]:
+    revision, newest = await queries.schema_revision(session), await queries.newest_revision()
+    if revision != newest:
+        yield f"The database is at revision {revision}, this code needs {newest}: run `mereau migrate`."
+        return
+    status = await chain_status(session, request.app.state.rpc)
+    if status is None:
+        yield "No contract is deployed yet."
+        return
+    if status.node_answers is False:
+        yield "The chain's node does not answer."
+    if status.frozen_reason is not None:
+        yield f"The mirror is frozen: {status.frozen_reason}"
+    elif not status.is_current:
+        yield "The mirror has not heard of the chain lately."

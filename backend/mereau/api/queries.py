@@ -1,0 +1,44 @@
+"""What operations ask of the database: is it there, is its schema ours, how much work waits."""
+
+import asyncio
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import mereau
+from mereau.chain.models import Batch, MirrorState, Order
+
+
+async def schema_revision(session: AsyncSession) -> str | None:
+    """The revision that the database is at, None where it holds no schema of ours."""
+    known = await session.scalar(text("select to_regclass('alembic_version') is not null"))
+    return await session.scalar(text("select version_num from alembic_version")) if known else None
+
+
+async def newest_revision() -> str | None:
+    """The revision that this code is written for."""
+    return await asyncio.to_thread(_newest_revision)
+
+
+async def count_queued_orders(session: AsyncSession) -> int:
+    return await session.scalar(select(func.count()).where(Order.state == "queued")) or 0
+
+
+async def count_batches(session: AsyncSession) -> dict[str, int]:
+    """Number of batches by state; states without a batch are absent."""
+    rows = await session.execute(select(Batch.state, func.count()).group_by(Batch.state))
+    return dict(rows.tuples().all())
+
+
+async def mirror_state(session: AsyncSession) -> MirrorState | None:
+    return await session.get(MirrorState, 1)
+
+
+@cache
+def _newest_revision() -> str | None:
+    # Late import: it takes 100 ms, and only readiness asks.
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(Path(mereau.__file__).parent / "migrations")).get_current_head()

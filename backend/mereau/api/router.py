@@ -1,0 +1,27 @@
+"""Which features answer under /api/v1, and in what order paths are tried: the busiest first."""
+
+from fastapi import APIRouter
+
+from mereau.api import chain, keys, operations
+from mereau.earning import endpoints as sales
+from mereau.earning.rules import endpoints as rules
+from mereau.ledger import endpoints as ledger
+from mereau.ledger.registry import endpoints as partners
+from mereau.members import endpoints as members
+
+
+def build_router() -> APIRouter:
+    """All endpoints; each feature's router carries its full prefix, so that a route's path is the path."""
+    router = APIRouter()
+    for part in (
+        sales.router,
+        ledger.router,
+        members.router,
+        rules.router,
+        partners.router,
+        keys.router,
+        chain.router,
+        operations.router,
+    ):
+        router.include_router(part)
+    return router

@@ -1,0 +1,83 @@
+"""The composition root of the HTTP processes: settings in, a served application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import orjson
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mereau.api.metrics import RequestMetrics
+from mereau.api.openapi import build_openapi
+from mereau.api.router import build_router
+from mereau.auth.dependencies import Keyring
+from mereau.chain.rpc import RpcClient
+from mereau.core import problems
+from mereau.core.boundary import Boundary
+from mereau.core.clock import Clock, SystemClock
+from mereau.core.config import Settings
+from mereau.core.db import create_engine
+from mereau.core.errors import ConfigurationError
+from mereau.core.http import V1, make_site
+from mereau.core.logging import configure_logging
+
+
+def create_app(
+    settings: Settings | None = None, *, engine: AsyncEngine | None = None, clock: Clock | None = None
+) -> FastAPI:
+    """An application on one database. `engine` stays the caller's; without it one is made and disposed of.
+
+    Raises ConfigurationError where no database is named. Without arguments it is the factory of a server.
+    """
+    settings = settings or Settings()
+    own_engine = None
+    if engine is None:
+        if settings.database_url is None:
+            raise ConfigurationError("Set MEREAU_DATABASE_URL, or start everything with `mereau up`.")
+        engine = own_engine = create_engine(settings.database_url, connections_max=settings.pool_connections_max)
+    rpc = None if settings.chain_url is None else RpcClient(settings.chain_url, timeout_s=5.0)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        configure_logging(log_format=settings.log_format, level=settings.log_level)
+        yield
+        if rpc is not None:
+            await rpc.close()
+        if own_engine is not None:
+            await own_engine.dispose()
+
+    # Documentation pages of the framework load scripts from elsewhere; the document itself is enough.
+    app = FastAPI(
+        title="Mereau",
+        version=version("mereau"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    metrics = RequestMetrics()
+    app.state.site = make_site(engine, clock or SystemClock())
+    app.state.keyring = Keyring()
+    app.state.rpc = rpc
+    app.state.metrics = metrics
+    problems.install(app)
+    app.include_router(build_router())
+    _serve_openapi(app)
+    app.add_middleware(Boundary, observe=metrics.observe)
+    return app
+
+
+def _serve_openapi(app: FastAPI) -> None:
+    rendered: list[bytes] = []
+
+    async def openapi_document(request: Request) -> Response:
+        # Built at the first request, not at start: most processes never serve it.
+        if not rendered:
+            rendered.append(orjson.dumps(build_openapi(app)))
+        return Response(rendered[0], media_type="application/json")
+
+    app.add_route(f"{V1}/openapi.json", openapi_document, methods=["GET"], include_in_schema=False)

@@ -1,0 +1,119 @@
+"""From requests to drafts, in a constant number of statements however many sales."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mereau.auth.domain import Principal
+from mereau.core.db import WriteSession
+from mereau.core.errors import FieldError, InvalidInputError
+from mereau.earning.sales.domain import SaleDraft
+from mereau.earning.schemas import SaleCreate
+from mereau.members import queries as members
+from mereau.members.queries import ActiveMembers
+from mereau.partners import queries as partners
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What exists of all that the sales name."""
+
+    members: ActiveMembers
+    places: set[tuple[str, str]]
+    partners: set[str]
+
+
+async def draft_sales(
+    session: WriteSession, caller: Principal, sales: Sequence[SaleCreate]
+) -> list[SaleDraft | InvalidInputError]:
+    """A draft for each sale, or what is wrong with it; in the order of the sales.
+
+    A sale is the key's partner's, or for operators that of the partner it names. Members must be active;
+    locations and staff must be the partner's own. Staff keys sign with themselves.
+    """
+    known = await _look_up(session, caller, sales)
+    return [_draft(sale, caller, known) for sale in sales]
+
+
+async def check_staff(session: WriteSession, caller: Principal, partner_id: str, staff_id: str | None) -> str | None:
+    """The member of staff who acts: the key's own, or the one named where it is the partner's.
+
+    Raises InvalidInputError for anybody else.
+    """
+    if caller.staff_id is not None:
+        if staff_id not in {None, caller.staff_id}:
+            raise _refusal([FieldError("/staff_id", "not_yours", "Must be absent, or the key's own.")])
+        return caller.staff_id
+    if staff_id is not None and await partners.find_staff(session, staff_id, partner_id) is None:
+        raise _refusal([FieldError("/staff_id", "unknown", "The partner has no such active member of staff.")])
+    return staff_id
+
+
+async def _look_up(session: WriteSession, caller: Principal, sales: Sequence[SaleCreate]) -> _Known:
+    named = [sale.member for sale in sales if sale.member is not None]
+    found = ActiveMembers(frozenset(), {})
+    if named:
+        found = await members.active_members(
+            session,
+            sorted({member.id for member in named if member.id is not None}),
+            sorted({member.external_id for member in named if member.external_id is not None}),
+        )
+    locations = {sale.location_id for sale in sales if sale.location_id is not None}
+    staff = {sale.staff_id for sale in sales if sale.staff_id not in {None, caller.staff_id}}
+    places: set[tuple[str, str]] = set()
+    if locations or staff:
+        places = await partners.known_places(session, sorted(locations), sorted(filter(None, staff)))
+    if caller.partner_id is not None:
+        return _Known(found, places, {caller.partner_id})
+    wanted = {sale.partner_id for sale in sales if sale.partner_id is not None}
+    return _Known(found, places, await partners.known_partners(session, sorted(wanted)))
+
+
+def _draft(sale: SaleCreate, caller: Principal, known: _Known) -> SaleDraft | InvalidInputError:
+    partner_id = sale.partner_id if caller.partner_id is None else caller.partner_id
+    member_id = _member_of(sale, known.members)
+    staff_id = caller.staff_id or sale.staff_id
+    errors = list(_findings(sale, caller, known, member_id))
+    if errors or partner_id is None:
+        return _refusal(errors)
+    return SaleDraft(
+        partner_id=partner_id,
+        external_id=sale.external_id,
+        member_id=member_id,
+        occurred_at=sale.occurred_at,
+        currency=sale.currency,
+        lines=[line.draft(sale.currency) for line in sale.lines],
+        shipping_minor=sale.shipping_minor,
+        location_id=sale.location_id,
+        staff_id=staff_id,
+    )
+
+
+def _findings(sale: SaleCreate, caller: Principal, known: _Known, member_id: str | None) -> Iterator[FieldError]:
+    partner_id = sale.partner_id if caller.partner_id is None else caller.partner_id
+    if caller.partner_id is not None and sale.partner_id not in {None, caller.partner_id}:
+        yield FieldError("/partner_id", "not_yours", "Must be absent, or the key's own partner.")
+    elif partner_id is None:
+        yield FieldError("/partner_id", "missing", "An operator names the partner whose sale it is.")
+    elif partner_id not in known.partners:
+        yield FieldError("/partner_id", "unknown", "There is no such partner.")
+    if sale.member is not None and member_id is None:
+        yield FieldError("/member", "unknown", "There is no such active member.")
+    if sale.location_id is not None and (partner_id, sale.location_id) not in known.places:
+        yield FieldError("/location_id", "unknown", "The partner has no such location.")
+    if caller.staff_id is not None:
+        if sale.staff_id not in {None, caller.staff_id}:
+            yield FieldError("/staff_id", "not_yours", "Must be absent, or the key's own.")
+    elif sale.staff_id is not None and (partner_id, sale.staff_id) not in known.places:
+        yield FieldError("/staff_id", "unknown", "The partner has no such active member of staff.")
+
+
+def _member_of(sale: SaleCreate, known: ActiveMembers) -> str | None:
+    if sale.member is None:
+        return None
+    if sale.member.external_id is not None:
+        return known.by_external_id.get(sale.member.external_id)
+    return sale.member.id if sale.member.id in known.ids else None
+
+
+def _refusal(errors: Sequence[FieldError]) -> InvalidInputError:
+    return InvalidInputError("The document names something that does not fit; see errors.", errors=errors)

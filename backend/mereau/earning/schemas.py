@@ -1,0 +1,373 @@
+"""Sales and returns on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Final, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from mereau.core.errors import MereauError
+from mereau.core.schemas import (
+    AMOUNT_MINOR_MAX,
+    AmountMinor,
+    Currency,
+    ExternalId,
+    Instant,
+    Money,
+    ObjectId,
+    ProblemError,
+    Quantity,
+    Request,
+    Resource,
+)
+from mereau.earning.queries import ReturnView, SaleView
+from mereau.earning.returns.domain import RecordedReturn
+from mereau.earning.sales.domain import RecordedSale, SaleLineDraft
+from mereau.ledger.schemas import BalanceOut, EntryRef
+
+LINES_MAX: Final = 200
+SALES_MAX: Final = 500
+_MICRO_PER_UNIT: Final = 10**6
+# Minor digits other than two (ISO 4217).
+_MINOR_DIGITS: Final = dict.fromkeys(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0
+) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)  # fmt: skip
+
+Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Category = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class MemberRef(Request):
+    """Who bought: our id, or the caller's own number for the member."""
+
+    id: ObjectId | None = None
+    external_id: ExternalId | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.id is None) == (self.external_id is None):
+            raise PydanticCustomError("one_of", "Either id or external_id is expected")
+        return self
+
+
+class SaleLineCreate(Request):
+    """One line: its amount, or quantity times unit price; the discount off it and the tax inside it."""
+
+    sku: Sku
+    category: Category | None = None
+    quantity: Quantity = 1
+    unit_price_minor: AmountMinor | None = None
+    amount_minor: AmountMinor | None = None
+    discount_minor: AmountMinor = 0
+    tax_minor: AmountMinor = 0
+
+    @model_validator(mode="after")
+    def _amounts(self) -> Self:
+        if (self.unit_price_minor is None) == (self.amount_minor is None):
+            raise PydanticCustomError("one_of", "Either unit_price_minor or amount_minor is expected")
+        if self.discount_minor > self.total_minor:
+            raise PydanticCustomError("too_large", "The discount exceeds the line's amount")
+        if self.tax_minor > self.total_minor:
+            raise PydanticCustomError("too_large", "The tax exceeds the line's amount")
+        return self
+
+    @property
+    def total_minor(self) -> int:
+        if self.unit_price_minor is not None:
+            return self.quantity * self.unit_price_minor
+        return self.amount_minor or 0
+
+    def draft(self, currency: str) -> SaleLineDraft:
+        """The line as earning takes it; a unit price in minor units becomes one in millionths of the unit."""
+        micro_per_minor = _MICRO_PER_UNIT // 10 ** _MINOR_DIGITS.get(currency, 2)
+        return SaleLineDraft(
+            sku=self.sku,
+            category=self.category,
+            quantity=self.quantity,
+            unit_price_micro=None if self.unit_price_minor is None else self.unit_price_minor * micro_per_minor,
+            amount_minor=self.total_minor,
+            discount_minor=self.discount_minor,
+            tax_minor=self.tax_minor,
+        )
+
+
+_SALE_EXAMPLE: Final[JsonDict] = {
+    "external_id": "2026-11-23-0042",
+    "member": {"external_id": "card-100042"},
+    "occurred_at": "2026-11-23T10:15:00+01:00",
+    "currency": "EUR",
+    "lines": [{"sku": "bread", "quantity": 2, "unit_price_minor": 320}],
+}
+
+
+class SaleCreate(Request):
+    """A receipt. It counts once per partner and external_id, for ever."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _SALE_EXAMPLE})
+
+    external_id: ExternalId
+    member: MemberRef | None = Field(default=None, description="Absent: nobody known; earns nothing.")
+    occurred_at: Instant
+    currency: Currency
+    lines: list[SaleLineCreate] = Field(min_length=1, max_length=LINES_MAX)
+    shipping_minor: AmountMinor = 0
+    location_id: ObjectId | None = None
+    staff_id: ObjectId | None = None
+    partner_id: ObjectId | None = Field(default=None, description="For operators; else the key's own partner.")
+
+    @model_validator(mode="after")
+    def _total(self) -> Self:
+        if sum(line.total_minor for line in self.lines) + self.shipping_minor > AMOUNT_MINOR_MAX:
+            raise PydanticCustomError("too_large", "The sale's total is out of range")
+        return self
+
+
+class SalesBatchCreate(Request):
+    """Up to 500 receipts in one transaction; each has an outcome of its own."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"sales": [_SALE_EXAMPLE]}})
+
+    sales: list[SaleCreate] = Field(min_length=1, max_length=SALES_MAX)
+
+
+class ReturnLineCreate(Request):
+    """Units of one line of the sale that came back."""
+
+    line_number: int = Field(ge=1, le=1_000_000)
+    quantity: Quantity
+
+
+class ReturnCreate(Request):
+    """Goods that come back. It counts once per partner, external_id and sale, for ever."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "external_id": "2026-11-24-R007",
+                "occurred_at": "2026-11-24T09:00:00+01:00",
+                "lines": [{"line_number": 1, "quantity": 1}],
+            }
+        }
+    )
+
+    external_id: ExternalId
+    occurred_at: Instant
+    lines: list[ReturnLineCreate] = Field(min_length=1, max_length=LINES_MAX)
+    staff_id: ObjectId | None = None
+
+
+class SaleRecorded(Resource):
+    """What a sale earned. `balance` is the member's after it."""
+
+    id: str
+    external_id: str
+    partner_id: str
+    member_id: str | None
+    eligible: Money
+    tokens: int
+    rule: str | None
+    duplicate: bool = Field(description="The same receipt was recorded before.")
+    entry: EntryRef | None
+    balance: BalanceOut | None
+
+
+class BatchSale(Resource):
+    """A sale of a batch that is recorded."""
+
+    id: str
+    external_id: str
+    partner_id: str
+    member_id: str | None
+    eligible: Money
+    tokens: int
+    rule: str | None
+    duplicate: bool
+    entry_id: str | None
+
+
+class BatchProblem(Resource):
+    """Why a sale of a batch is not recorded; pointers are relative to the sale."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    errors: list[ProblemError]
+
+
+class BatchItem(Resource):
+    """The outcome of one sale: 201 new, 200 recorded before, else `problem` says why not."""
+
+    status: int
+    sale: BatchSale | None
+    problem: BatchProblem | None
+
+
+class SalesBatchOut(Resource):
+    """Outcomes in the order of the sales."""
+
+    results: list[BatchItem]
+
+
+class SaleLineOut(Resource):
+    """A line with what it earned and what came back."""
+
+    line_number: int
+    sku: str
+    category: str | None
+    quantity: int
+    amount_minor: int
+    discount_minor: int
+    tax_minor: int
+    eligible_minor: int
+    tokens: int
+    returned_quantity: int
+    reversed_tokens: int
+
+
+class ReturnLineOut(Resource):
+    """Units of a line that came back and the tokens that they had earned."""
+
+    line_number: int
+    quantity: int
+    tokens: int
+
+
+class ReturnOut(Resource):
+    """A return of a sale."""
+
+    id: str
+    sale_id: str
+    external_id: str
+    occurred_at: datetime
+    tokens_due: int = Field(description="What the goods had earned.")
+    tokens_reversed: int = Field(description="What was taken back of it; policy decides on the rest.")
+    entry_id: str | None
+    lines: list[ReturnLineOut]
+
+
+class SaleOut(Resource):
+    """A recorded sale with its lines and returns."""
+
+    id: str
+    external_id: str
+    partner_id: str
+    member_id: str | None
+    location_id: str | None
+    staff_id: str | None
+    occurred_at: datetime
+    currency: str
+    shipping_minor: int
+    eligible: Money
+    tokens: int
+    rule: str | None
+    entry_id: str | None
+    created_at: datetime
+    lines: list[SaleLineOut]
+    returns: list[ReturnOut]
+
+
+class ReturnRecorded(Resource):
+    """What a return took back. `balance` is the member's after it."""
+
+    id: str
+    sale_id: str
+    external_id: str
+    partner_id: str
+    tokens_due: int
+    tokens_reversed: int
+    duplicate: bool
+    entry: EntryRef | None
+    balance: BalanceOut | None
+
+
+def show_sale(view: SaleView) -> SaleOut:
+    head = view.head
+    return SaleOut(
+        id=head.id,
+        external_id=head.external_id,
+        partner_id=head.partner_id,
+        member_id=head.member_id,
+        location_id=head.location_id,
+        staff_id=head.staff_id,
+        occurred_at=head.occurred_at,
+        currency=head.currency,
+        shipping_minor=head.shipping_minor,
+        eligible=Money(amount_minor=head.eligible_minor, currency=head.currency),
+        tokens=head.tokens,
+        rule=head.rule,
+        entry_id=head.entry_id,
+        created_at=head.created_at,
+        lines=[SaleLineOut.model_validate(line) for line in view.lines],
+        returns=[_show_return(found) for found in view.returns],
+    )
+
+
+def show_recorded_sale(
+    sale: RecordedSale, currency: str, entry: EntryRef | None, balance: BalanceOut | None
+) -> SaleRecorded:
+    return SaleRecorded(
+        id=sale.id,
+        external_id=sale.external_id,
+        partner_id=sale.partner_id,
+        member_id=sale.member_id,
+        eligible=Money(amount_minor=sale.eligible_minor, currency=currency),
+        tokens=sale.tokens,
+        rule=sale.rule,
+        duplicate=sale.duplicate,
+        entry=entry,
+        balance=balance,
+    )
+
+
+def show_batch_sale(sale: RecordedSale, currency: str) -> BatchSale:
+    return BatchSale(
+        id=sale.id,
+        external_id=sale.external_id,
+        partner_id=sale.partner_id,
+        member_id=sale.member_id,
+        eligible=Money(amount_minor=sale.eligible_minor, currency=currency),
+        tokens=sale.tokens,
+        rule=sale.rule,
+        duplicate=sale.duplicate,
+        entry_id=sale.entry_id,
+    )
+
+
+def show_problem(error: MereauError) -> BatchProblem:
+    return BatchProblem(
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        errors=[ProblemError.model_validate(found) for found in error.errors],
+    )
+
+
+def show_recorded_return(done: RecordedReturn, entry: EntryRef | None, balance: BalanceOut | None) -> ReturnRecorded:
+    return ReturnRecorded(
+        id=done.id,
+        sale_id=done.sale_id,
+        external_id=done.external_id,
+        partner_id=done.partner_id,
+        tokens_due=done.tokens_due,
+        tokens_reversed=done.tokens_reversed,
+        duplicate=done.duplicate,
+        entry=entry,
+        balance=balance,
+    )
+
+
+def _show_return(view: ReturnView) -> ReturnOut:
+    head = view.head
+    return ReturnOut(
+        id=head.id,
+        sale_id=head.sale_id,
+        external_id=head.external_id,
+        occurred_at=head.occurred_at,
+        tokens_due=head.tokens_due,
+        tokens_reversed=head.tokens_reversed,
+        entry_id=head.entry_id,
+        lines=[ReturnLineOut.model_validate(line) for line in view.lines],
+    )
