@@ -22,15 +22,21 @@ from mereau.core.config import Settings
 from mereau.core.db import create_engine
 from mereau.core.errors import ConfigurationError
 from mereau.core.http import V1, make_site
+from mereau.core.layout import Layout, read_voucher_secret
 from mereau.core.logging import configure_logging
 
 
 def create_app(
-    settings: Settings | None = None, *, engine: AsyncEngine | None = None, clock: Clock | None = None
+    settings: Settings | None = None,
+    *,
+    engine: AsyncEngine | None = None,
+    clock: Clock | None = None,
+    voucher_secret: bytes | None = None,
 ) -> FastAPI:
     """An application on one database. `engine` stays the caller's; without it one is made and disposed of.
 
-    Raises ConfigurationError where no database is named. Without arguments it is the factory of a server.
+    `voucher_secret` is by default that of the data directory. Raises ConfigurationError where no database is
+    named or the secret is missing. Without arguments it is the factory of a server.
     """
     settings = settings or Settings()
     own_engine = None
@@ -63,6 +69,7 @@ def create_app(
     app.state.site = make_site(engine, clock or SystemClock())
     app.state.keyring = Keyring()
     app.state.rpc = rpc
+    app.state.voucher_secret = voucher_secret or read_voucher_secret(Layout(settings.data_dir))
     app.state.metrics = metrics
     problems.install(app)
     app.include_router(build_router())

@@ -8,6 +8,7 @@ from mereau.earning.rules import endpoints as rules
 from mereau.ledger import endpoints as ledger
 from mereau.ledger.registry import endpoints as partners
 from mereau.members import endpoints as members
+from mereau.rewards import endpoints as rewards
 
 
 def build_router() -> APIRouter:
@@ -17,6 +18,7 @@ def build_router() -> APIRouter:
         sales.router,
         ledger.router,
         members.router,
+        rewards.router,
         rules.router,
         partners.router,
         keys.router,
