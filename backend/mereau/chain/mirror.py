@@ -113,6 +113,8 @@ class Mirror:
         except (RpcUnavailableError, LimitExceededError):
             self._pace.failed()
             raise
+        except DriftError as error:
+            return await self._freeze(error.detail)
         if progress.outcome is not StepOutcome.FROZEN:
             self.alarm = None
         return progress
@@ -123,15 +125,13 @@ class Mirror:
     async def _step(self) -> MirrorProgress:
         state = await self._load()
         if state.frozen_reason is not None:
-            self.alarm = state.frozen_reason
-            return MirrorProgress(StepOutcome.FROZEN, state.head_number, state.node_head_number)
+            return self._frozen(state)
         head = _Head(state.head_number, state.head_hash, state.head_timestamp_s)
         view = await self._reader.look(head.number, tags=self._finality.uses_tags)
         fork = await self._fork(head, view)
         if fork is None or fork.number < state.final_number:
             place = "before its first block" if fork is None else f"at block {fork.number}"
-            reason = f"the chain forked {place}, below the final block {state.final_number}"
-            return await self._freeze(head, view, reason)
+            return await self._freeze(f"the chain forked {place}, below the final block {state.final_number}")
         if fork != head:
             await self._rewind(head, fork)
         elif view.head.number <= head.number:
@@ -180,10 +180,7 @@ class Mirror:
         head, events = start, 0
         async with aclosing(self._chunks(start, view.head.number)) as chunks:
             async for chunk in chunks:
-                try:
-                    await self._write(head, chunk, view)
-                except DriftError as error:
-                    return await self._freeze(head, view, error.detail)
+                await self._write(head, chunk, view)
                 newest = chunk[-1].header
                 head = _Head(newest.number, newest.hash, newest.timestamp_s)
                 events += sum(len(block.transfers) + len(block.events) for block in chunk)
@@ -300,10 +297,12 @@ class Mirror:
             await mirror_store.announce(session, fork.number)
         _LOG.warning("chain_reorganised", fork=fork.number, head=head.number, batches=len(reorged))
 
-    async def _freeze(self, head: _Head, view: NodeView, reason: str) -> MirrorProgress:
+    async def _freeze(self, reason: str) -> MirrorProgress:
         async with transaction(self._engine) as session:
-            await mirror_store.lock(session, head.hash)
             await mirror_store.freeze(session, reason)
-        self.alarm = reason
-        _LOG.error("mirror_frozen", reason=reason, head=head.number)
-        return MirrorProgress(StepOutcome.FROZEN, head.number, view.head.number)
+        _LOG.error("mirror_frozen", reason=reason)
+        return self._frozen(await self._load())
+
+    def _frozen(self, state: MirrorState) -> MirrorProgress:
+        self.alarm = state.frozen_reason
+        return MirrorProgress(StepOutcome.FROZEN, state.head_number, state.node_head_number)

@@ -85,7 +85,7 @@ async def admin_attempts(session: AsyncSession) -> dict[bytes, str]:
     Read it after the headers: an attempt is stored before it is sent, so what they hold is then in here.
     """
     rows = await session.execute(_ADMIN_ATTEMPTS)
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def match(session: WriteSession, blocks: Sequence[ProvenBlock]) -> Matches:
@@ -153,7 +153,7 @@ async def _match_redemptions(
     if not events:
         return []
     here = {_reference(event): event for event in events}
-    batch_of: dict[bytes, str] = dict((await session.execute(_REDEMPTIONS)).tuples().all())
+    batch_of: dict[bytes, str] = dict((await session.execute(_REDEMPTIONS)).all())
     touched = {batch_of[reference] for reference in here if reference in batch_of}
     executed = {reference: _place(event) for reference, event in here.items()}
     rest = [ref for ref, batch_id in batch_of.items() if batch_id in touched and ref not in here]

@@ -52,9 +52,11 @@ _UNDO: Final = text("""
         select wallet, sum(tokens) as tokens from moved group by wallet
     ), applied as (
         update chain_balances as balance set tokens = balance.tokens + change.tokens
-        from change where balance.wallet = change.wallet
+        from change where balance.wallet = change.wallet returning balance.wallet
     )
-    select coalesce(sum(tokens), 0)::bigint from change where wallet = :zero
+    select
+        (select coalesce(sum(tokens), 0)::bigint from change where wallet = :zero),
+        (select count(*) from change where wallet <> :zero) - (select count(*) from applied)
 """)
 
 
@@ -125,7 +127,8 @@ async def apply_transfers(session: WriteSession, transfers: Sequence[TransferRow
         changes[source] -= tokens
         changes[target] += tokens
     supply = -changes.pop(ZERO_ADDRESS, 0)
-    gains = {wallet: tokens for wallet, tokens in changes.items() if tokens > 0}
+    # A wallet whose gains and losses cancel out gets its row as well: an undo takes them back one by one.
+    gains = {wallet: tokens for wallet, tokens in changes.items() if tokens >= 0}
     losses = {wallet: -tokens for wallet, tokens in changes.items() if tokens < 0}
     if gains:
         await session.execute(_ADD, _columns(gains))
@@ -150,15 +153,20 @@ def _columns(changes: Mapping[bytes, int]) -> dict[str, list[bytes] | list[int]]
 async def hashes(session: AsyncSession, first: int, last: int) -> dict[int, bytes]:
     """The hashes of the stored blocks `first` to `last`."""
     rows = await session.execute(select(Block.number, Block.hash).where(Block.number.between(first, last)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def undo(session: WriteSession, fork: int) -> int:
     """Remove every block above `fork` with its effects and return how the supply changed."""
-    supply: int = await session.scalar(_UNDO, {"fork": fork, "zero": ZERO_ADDRESS})
+    try:
+        supply, missing = (await session.execute(_UNDO, {"fork": fork, "zero": ZERO_ADDRESS})).one()
+    except IntegrityError as error:
+        raise DriftError("a wallet cannot give back what the mirror added to it") from error
+    if missing:
+        raise DriftError("a wallet that took part in a transfer is unknown")
     await session.execute(delete(ChainEvent).where(ChainEvent.block_number > fork))
     await session.execute(delete(Block).where(Block.number > fork))
-    return -supply
+    return -int(supply)
 
 
 async def freeze(session: WriteSession, reason: str) -> None:

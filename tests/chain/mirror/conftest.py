@@ -1,0 +1,73 @@
+"""Tokens on the embedded node and on anvil, each with a mirror and an empty database."""
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from chain.mirror.kit import Token, deploy
+from chain.mirror.proxy import Proxy
+from chain.mirror.world import World, mirror_of
+from eth_account import Account
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from fixtures.chain import ChainNode, free_port, wait_for_node
+from mereau.chain.finality import Finality
+from mereau.chain.rpc import RpcClient
+
+CONTRACTS = Path(__file__).parents[3] / "contracts"
+ANVIL = CONTRACTS / "node_modules" / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
+ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+
+
+@pytest.fixture
+async def rpc(chain_url: str) -> AsyncIterator[RpcClient]:
+    async with RpcClient(chain_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def token(rpc: RpcClient, chain_node: ChainNode) -> Token:
+    return await deploy(rpc, chain_node.accounts[0], chain_node.accounts[1])
+
+
+@pytest.fixture
+def world(engine: AsyncEngine, token: Token) -> World:
+    return mirror_of(engine, token)
+
+
+@pytest.fixture
+async def proxy(chain_url: str) -> AsyncIterator[Proxy]:
+    """A relay in front of the embedded node that a test may teach to lie."""
+    async with Proxy(chain_url) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="session")
+def anvil_url() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen([ANVIL, "--silent", "--port", str(port)])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for_node(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture
+async def anvil_rpc(anvil_url: str) -> AsyncIterator[RpcClient]:
+    async with RpcClient(anvil_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def anvil_token(anvil_rpc: RpcClient) -> Token:
+    return await deploy(anvil_rpc, Account.from_key(ANVIL_KEY), Account.from_key(b"\x07" * 32))
+
+
+@pytest.fixture
+def anvil_world(engine: AsyncEngine, anvil_token: Token) -> World:
+    """Blocks are final ten below the head, so that there is room for reorganisations."""
+    return mirror_of(engine, anvil_token, finality=Finality.by_depth(10))

@@ -1,0 +1,82 @@
+"""Finality and pace: the two rules that the mirror asks at every step."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mereau.chain.finality import Finality
+from mereau.chain.pace import Pace
+
+
+@pytest.mark.parametrize(
+    ("finality", "head", "node_head", "finalized", "expected"),
+    [
+        (Finality.by_tags(), 100, 100, 36, 36),
+        (Finality.by_tags(), 20, 100, 36, 20),
+        (Finality.by_tags(), 100, 100, None, None),
+        (Finality.by_depth(64), 100, 100, None, 36),
+        (Finality.by_depth(64), 100, 100, 99, 36),
+        (Finality.by_depth(64), 20, 100, None, 20),
+        (Finality.by_depth(0), 100, 100, None, 100),
+        (Finality.by_depth(64), 10, 10, None, None),
+    ],
+)
+def test_final_blocks(
+    finality: Finality, head: int, node_head: int, finalized: int | None, expected: int | None
+) -> None:
+    assert finality.final_number(head=head, node_head=node_head, finalized=finalized) == expected
+
+
+def test_a_negative_depth_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 0"):
+        Finality.by_depth(-1)
+
+
+@pytest.mark.parametrize(("finality", "tags"), [(Finality.by_tags(), True), (Finality.by_depth(0), False)])
+def test_who_decides(finality: Finality, tags: bool) -> None:
+    assert finality.uses_tags is tags
+
+
+def test_quiet_blocks_lengthen_the_range_up_to_its_limit() -> None:
+    pace = Pace(blocks=16, blocks_max=100)
+    for _ in range(5):
+        pace.done(events=0, took_s=0.01)
+    assert pace.blocks == 100
+
+
+def test_busy_blocks_shorten_it_in_one_go() -> None:
+    pace = Pace(blocks=100)
+    pace.done(events=20_000, took_s=0.5)
+    assert pace.blocks == 25
+
+
+def test_slow_answers_shorten_it_as_well() -> None:
+    pace = Pace(blocks=100)
+    pace.done(events=0, took_s=4)
+    assert pace.blocks == 25
+
+
+def test_a_range_that_fits_stays() -> None:
+    pace = Pace(blocks=10)
+    pace.done(events=4_000, took_s=0.1)
+    assert pace.blocks == 10
+
+
+def test_a_failure_halves_the_range_and_one_block_is_the_least() -> None:
+    pace = Pace(blocks=3)
+    seen = []
+    for _ in range(3):
+        pace.failed()
+        seen.append(pace.blocks)
+    assert seen == [1, 1, 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 100)) | st.none(), max_size=30))
+def test_the_range_is_always_within_its_bounds(answers: list[tuple[int, float] | None]) -> None:
+    pace = Pace()
+    for answer in answers:
+        if answer is None:
+            pace.failed()
+        else:
+            pace.done(events=answer[0], took_s=answer[1])
+        assert 1 <= pace.blocks <= 200
