@@ -20,6 +20,7 @@ _STOP_S: Final = 10.0
 _BACKOFF_FIRST_S: Final = 0.5
 _BACKOFF_LAST_S: Final = 30.0
 _HEALTHY_S: Final = 60.0
+_HEARING_S: Final = 0.05
 _PROBE_S: Final = 5.0
 _TAIL_LINES: Final = 3
 
@@ -69,9 +70,13 @@ class Running:
         self._say(f"{self.child.name} ready after {time.monotonic() - began:.1f} s")
         self._watch = asyncio.create_task(self._keep())
 
+    def stopping(self) -> None:
+        """Do not start it again from here on."""
+        self._stopping = True
+
     async def stop(self) -> None:
         """Ask it to end, and end it by force after a while."""
-        self._stopping = True
+        self.stopping()
         process = self._process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -119,6 +124,8 @@ class Running:
             assert process is not None  # noqa: S101 - set by the first start
             began = time.monotonic()
             code = await process.wait()
+            # A signal from the terminal reaches child and supervisor together: let the supervisor hear it first.
+            await asyncio.sleep(_HEARING_S)
             if self._stopping:
                 return
             if time.monotonic() - began > _HEALTHY_S:

@@ -39,6 +39,7 @@ DataDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 Port = Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one (MEREAU_PORT; 8000).")]
+ChainPort = Annotated[int, typer.Option(help="Port of the embedded chain; 0, or one in use: a free one.")]
 
 
 @app.command()
@@ -46,26 +47,28 @@ def up(
     data_dir: DataDir = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (MEREAU_HOST; 127.0.0.1).")] = None,
     port: Port = None,
+    chain_port: ChainPort = 8545,
 ) -> None:
     """Run everything on this machine until Ctrl-C: PostgreSQL, chain, API, relayer, mirror and jobs."""
     from mereau.cli.stack import become_supervisor, plan_of, settings_of
 
     wanted = {"host": host, "port": port}
     settings = settings_of(data_dir).model_copy(update={k: v for k, v in wanted.items() if v is not None})
-    become_supervisor(plan_of(settings, with_api=True))
+    become_supervisor(plan_of(settings, with_api=True, chain_port=chain_port))
 
 
 @app.command()
 def demo(
     data_dir: Annotated[Path, typer.Option(help="A directory of its own, made afresh.")] = Path("var/demo"),
     port: Port = None,
+    chain_port: ChainPort = 8545,
     serve: Annotated[bool, typer.Option(help="Go on serving when the story is told.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Tell the whole story on fresh data: sales become tokens, are redeemed, exported and verified."""
     from mereau.cli.demo import run_demo
 
-    _exit(run_demo(data_dir, port=port, serve=serve, as_json=as_json))
+    _exit(run_demo(data_dir, port=port, chain_port=chain_port, serve=serve, as_json=as_json))
 
 
 @import_app.command("sales")

@@ -28,7 +28,7 @@ def settings_of(data_dir: Path | None) -> Settings:
     return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
 
 
-def plan_of(settings: Settings, *, with_api: bool) -> Plan:
+def plan_of(settings: Settings, *, with_api: bool, chain_port: int = 0) -> Plan:
     """What a supervisor has to run for these settings."""
     given = settings.keystore_password is not None or settings.keystore_password_file is not None
     return Plan(
@@ -36,6 +36,7 @@ def plan_of(settings: Settings, *, with_api: bool) -> Plan:
         database_url=settings.database_url,
         chain_url=settings.chain_url,
         chain_id=settings.chain_id or EMBEDDED_CHAIN_ID,
+        chain_port=chain_port,
         host=settings.host,
         port=settings.port,
         password_file=None if given else str(Layout(settings.data_dir).keystore_password),

@@ -24,7 +24,7 @@ from mereau.core.layout import Layout
 from mereau.core.postgres import EmbeddedPostgres
 
 _CHAIN_ID_QUESTION: Final = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
-_FAILED: Final = 1
+_LOOPBACK: Final = "127.0.0.1"
 _MISCONFIGURED: Final = 2
 
 
@@ -32,6 +32,7 @@ _MISCONFIGURED: Final = 2
 class Plan:
     """What to run. A URL means that this part is elsewhere and is not started here.
 
+    `chain_port` is the embedded chain's where it is free, else it takes another; 0 takes any.
     `password_file` is where the generated password of the keystore stands; None where the operator gave one.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     database_url: str | None
     chain_url: str | None
     chain_id: int
+    chain_port: int
     host: str
     port: int
     password_file: str | None
@@ -60,6 +62,18 @@ def free_port(host: str) -> int:
         return port
 
 
+def port_or_free(host: str, port: int) -> int:
+    """`port` where nobody listens on it, else one that is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return free_port(host)
+        bound: int = probe.getsockname()[1]
+        return bound
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -74,7 +88,7 @@ class Stack:
         self._children: list[Running] = []
         self._postgres = EmbeddedPostgres(self._layout.postgres, self._layout.log("postgres"))
         self._database_url = plan.database_url or self._postgres.url
-        self._chain_url = plan.chain_url or f"http://127.0.0.1:{free_port('127.0.0.1')}"
+        self._chain_url = plan.chain_url or f"http://{_LOOPBACK}:{port_or_free(_LOOPBACK, plan.chain_port)}"
         host = f"[{plan.host}]" if ":" in plan.host else plan.host
         self._port = plan.port or free_port(plan.host)
         self._api_url = f"http://{host}:{self._port}" if plan.with_api else None
@@ -94,6 +108,8 @@ class Stack:
 
     async def stop(self) -> None:
         self._layout.run_file.unlink(missing_ok=True)
+        for child in self._children:
+            child.stopping()
         for child in reversed(self._children):
             await child.stop()
 
@@ -102,9 +118,9 @@ class Stack:
             await self._run(self._database())
 
     async def _start_chain(self) -> None:
+        if not self._layout.funded.exists():
+            await self._prepare("keys")
         if self._plan.chain_url is None:
-            if not self._layout.funded.exists():
-                await self._prepare("keys")
             await self._run(self._chain())
 
     async def _run(self, child: Child) -> None:
@@ -114,7 +130,7 @@ class Stack:
 
     async def _prepare(self, step: str) -> None:
         began = time.monotonic()
-        command = python_command("-m", "mereau.cli.prepare", step)()
+        command = python_command("-m", "mereau.worker.prepare", step)()
         log = self._layout.log("prepare")
         await run_once("preparation", command, log=log, environment=self._environment(), lock=self._lock)
         _say(f"preparation ({step}) done after {time.monotonic() - began:.1f} s")

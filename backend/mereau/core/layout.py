@@ -1,9 +1,11 @@
-"""The data directory of an installation: what stands where. Only the standard library."""
+"""The data directory of an installation: what stands where. Imports next to nothing."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from mereau.core.errors import ConfigurationError
 
 _OWNER_ONLY: Final = 0o600
 
@@ -40,6 +42,11 @@ class Layout:
         return self.root / "funded.json"
 
     @property
+    def programme(self) -> Path:
+        """What the operator wants the programme to be, read at the first start; need not be there."""
+        return self.root / "programme.json"
+
+    @property
     def operator_key(self) -> Path:
         return self.root / "operator.key"
 
@@ -74,3 +81,14 @@ def write_private(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def read_voucher_secret(layout: Layout) -> bytes:
+    """The secret that vouchers are derived from. ConfigurationError where it is missing: it is never redrawn."""
+    try:
+        return bytes.fromhex(layout.voucher_secret.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The voucher secret {layout.voucher_secret} cannot be read. Restore it from its backup, or copy it "
+            "from the machine where `mereau up` made this installation."
+        ) from error

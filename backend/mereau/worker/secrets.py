@@ -12,29 +12,41 @@ from mereau.wallets.domain import ROLES, Branch
 from mereau.wallets.keystore import TYPED_WORK_FACTOR, Seed, create_keystore, open_keystore
 
 _PASSWORD_BYTES: Final = 32
+_VOUCHER_SECRET_BYTES: Final = 32
 
 
 def draw_keys(settings: Settings) -> None:
-    """Make what a first start lacks: password, keystore, and the list of addresses that need gas money."""
+    """Make what a first start lacks: password, voucher secret, keystore, the addresses that need gas money.
+
+    The list of addresses comes last and ends the first start: from then on what is missing was lost, and
+    ConfigurationError says so instead of drawing it anew.
+    """
     layout = Layout(settings.data_dir)
-    if settings.keystore_password_file == layout.keystore_password and not layout.keystore_password.exists():
-        if layout.keystore.exists():
-            raise ConfigurationError(
-                f"The keystore {layout.keystore} is there, its password {layout.keystore_password} is not. "
-                "Restore the file, or set MEREAU_KEYSTORE_PASSWORD."
-            )
-        write_private(layout.keystore_password, secrets.token_urlsafe(_PASSWORD_BYTES))
+    if layout.funded.exists():
+        unlock(settings)
+        return
+    _draw_password(settings, layout)
+    password = password_of(settings)
+    if not layout.voucher_secret.exists():
+        write_private(layout.voucher_secret, secrets.token_hex(_VOUCHER_SECRET_BYTES))
     if not layout.keystore.exists():
-        if layout.funded.exists():
-            raise ConfigurationError(
-                f"The keystore {layout.keystore} of this installation is gone. Restore it from its backup."
-            )
         typed = settings.keystore_password is not None
         work = {"work_factor": TYPED_WORK_FACTOR} if typed else {}
-        create_keystore(layout.keystore, password_of(settings), **work)
-    if not layout.funded.exists():
-        addresses = role_addresses(unlock(settings))
-        write_private(layout.funded, json.dumps(["0x" + address.hex() for address in addresses]))
+        create_keystore(layout.keystore, password, **work)
+    addresses = role_addresses(unlock(settings))
+    write_private(layout.funded, json.dumps(["0x" + address.hex() for address in addresses]))
+
+
+def _draw_password(settings: Settings, layout: Layout) -> None:
+    """Only where the supervisor asked for a generated one, and never for a keystore that is there already."""
+    if settings.keystore_password_file != layout.keystore_password or layout.keystore_password.exists():
+        return
+    if layout.keystore.exists():
+        raise ConfigurationError(
+            f"The keystore {layout.keystore} is there, its password {layout.keystore_password} is not. "
+            "Restore the file, or set MEREAU_KEYSTORE_PASSWORD."
+        )
+    write_private(layout.keystore_password, secrets.token_urlsafe(_PASSWORD_BYTES))
 
 
 def unlock(settings: Settings) -> Seed:

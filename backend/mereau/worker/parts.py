@@ -1,0 +1,153 @@
+"""Relayer, mirror and jobs, each wired to the ledger and the rewards that must hear of what happens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mereau.auth.tasks import forget_idempotency_keys
+from mereau.chain import deployment
+from mereau.chain.delta import MirrorDelta
+from mereau.chain.finality import Finality
+from mereau.chain.mirror import Mirror
+from mereau.chain.models import Deployment
+from mereau.chain.relayer import Relayer, RelayerPolicy
+from mereau.chain.rpc import RpcClient
+from mereau.chain.sealer import RejectedOrder
+from mereau.chain.sealing import Limits
+from mereau.core.clock import Clock, SystemClock
+from mereau.core.config import Settings
+from mereau.core.db import WriteSession, create_engine, transaction
+from mereau.core.errors import ConfigurationError
+from mereau.core.layout import Layout, read_voucher_secret
+from mereau.journal import tasks as journal
+from mereau.ledger import service as ledger
+from mereau.ledger import tasks as ledger_tasks
+from mereau.rewards import tasks as rewards
+from mereau.wallets import service as wallets
+from mereau.wallets.signing import KeystoreSigner
+from mereau.worker.jobs import Job, JobRunner
+from mereau.worker.secrets import unlock
+
+_HOUR_S: Final = 3600.0
+
+
+class Part(Protocol):
+    """Something that runs until it is told to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What the parts of one process share."""
+
+    settings: Settings
+    engine: AsyncEngine
+    rpc: RpcClient
+    deployment: Deployment
+    clock: Clock
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Workshop]:
+    """Connect to the installation. ConfigurationError where a URL is missing or names another chain."""
+    if settings.database_url is None or settings.chain_url is None:
+        raise ConfigurationError("Set MEREAU_DATABASE_URL and MEREAU_CHAIN_URL, or start with `mereau up`.")
+    engine = create_engine(settings.database_url, connections_max=settings.pool_connections_max)
+    try:
+        async with RpcClient(settings.chain_url) as rpc:
+            async with transaction(engine) as session:
+                found = await deployment.check_identity(session, rpc)
+            yield Workshop(settings, engine, rpc, found, SystemClock())
+    finally:
+        await engine.dispose()
+
+
+class _RelayerPart:
+    """A relayer that hands its lease over when it ends, so that a standby need not wait."""
+
+    def __init__(self, relayer: Relayer) -> None:
+        self._relayer = relayer
+
+    async def run(self, stop: asyncio.Event) -> None:
+        async with self._relayer as relayer:
+            await relayer.run(stop)
+
+
+async def make_relayer(shop: Workshop) -> Part:
+    """The relayer; needs the keystore, which nothing else of the running system does."""
+    signer = KeystoreSigner(unlock(shop.settings), shop.engine)
+    async with transaction(shop.engine) as session:
+        roles = await wallets.ensure_role_wallets(session)
+
+    async def on_rejected(session: WriteSession, rejected: Sequence[RejectedOrder]) -> None:
+        await ledger.on_rejected(session, rejected, shop.clock.now())
+
+    settings = shop.settings
+    return _RelayerPart(
+        Relayer(
+            shop.engine,
+            shop.rpc,
+            signer,
+            shop.clock,
+            relayer_address=roles["relayer"],
+            expirer_address=roles["expirer"],
+            policy=RelayerPolicy(
+                seal_delay_s=settings.seal_delay_s, limits=Limits(orders_max=settings.seal_orders_max)
+            ),
+            on_rejected=on_rejected,
+        )
+    )
+
+
+async def make_mirror(shop: Workshop) -> Part:
+    """The mirror; each of its transactions also settles the ledger."""
+    settings = shop.settings
+    depth = settings.finality_depth_blocks
+    finality = Finality.by_tags() if settings.finality == "tags" else Finality.by_depth(depth)
+
+    async def on_progress(session: WriteSession, delta: MirrorDelta) -> None:
+        if not delta.is_empty:
+            await ledger.settle(session, delta, shop.clock.now())
+
+    return Mirror(shop.engine, shop.rpc, shop.deployment, shop.clock, finality=finality, on_progress=on_progress)
+
+
+async def make_jobs(shop: Workshop) -> Part:
+    """The periodic jobs, in the daily order: activate, expire; then what follows from events and time."""
+    secret = read_voucher_secret(Layout(shop.settings.data_dir))
+    expirable = ledger_tasks.chain_reader(shop.rpc, shop.deployment.contract)
+
+    async def expire(engine: AsyncEngine, now: datetime) -> int:
+        return await ledger_tasks.expire_due(engine, now, expirable)
+
+    async def follow(engine: AsyncEngine, now: datetime) -> int:
+        return await rewards.follow_ledger(engine, secret, shop.clock)
+
+    async def vouchers(engine: AsyncEngine, now: datetime) -> int:
+        return await rewards.expire_vouchers(engine, shop.clock)
+
+    async def seal(engine: AsyncEngine, now: datetime) -> int:
+        return await journal.seal(engine)
+
+    jobs = [
+        Job("activate_due", 1.0, ledger_tasks.activate_due),
+        Job("expire_due", 60.0, expire),
+        Job("follow_ledger", 0.0, follow),
+        Job("expire_vouchers", 60.0, vouchers),
+        Job("seal_journal", 2.0, seal),
+        Job("forget_idempotency_keys", _HOUR_S, forget_idempotency_keys),
+    ]
+    return JobRunner(shop.engine, shop.clock, jobs)
+
+
+PARTS: Final[Mapping[str, Callable[[Workshop], Awaitable[Part]]]] = {
+    "relayer": make_relayer,
+    "mirror": make_mirror,
+    "jobs": make_jobs,
+}
