@@ -178,7 +178,7 @@ async def save_lots(session: WriteSession, lots: Sequence[Lot]) -> None:
 
 
 async def add_entries(session: WriteSession, lines: Iterable[Line], now: datetime) -> None:
-    """Append entries; an id that is there already raises IntegrityError."""
+    """Append entries; an id that is there already raises psycopg's IntegrityError."""
     await copy_rows(session, Entry, (*_LINE_COLUMNS, "created_at"), ((*astuple(line), now) for line in lines))
 
 

@@ -176,7 +176,7 @@ async def credit(session: WriteSession, credits_: Sequence[Credit], now: datetim
     Those that activate later stay pending, off chain, until the job activates them; the others are ordered on
     chain at once. Opens wallets and accounts where there are none. Locks the accounts.
     InvalidInputError for tokens out of range or an unknown reason; NotFoundError for an unknown partner;
-    IntegrityError for an entry id that exists.
+    psycopg's IntegrityError for an entry id that exists.
     """
     _check((item.tokens, item.reason_code) for item in credits_)
     if not credits_:

@@ -30,21 +30,30 @@ def _order(line: Line, partner_number: int | None, expires_at: datetime | None) 
     )
 
 
-async def order(session: WriteSession, lines: Iterable[Line], expires_at: Mapping[str, datetime | None]) -> None:
-    """Queue the chain orders of accepted entries; `expires_at` gives the lots' expiries by entry id."""
-    accepted = [line for line in lines if line.state == "accepted"]
-    # An expiry is the programme's act: the contract knows no partner for it.
-    by_partner = {
-        line.id: line.partner_id for line in accepted if line.partner_id is not None and line.kind != EntryKind.EXPIRE
+async def _numbers(session: WriteSession, lines: Iterable[Line]) -> dict[str, int]:
+    """Entry id -> its partner's number in the contract; expiries are the programme's act and name none."""
+    partner_ids = {
+        line.id: line.partner_id for line in lines if line.partner_id is not None and line.kind != EntryKind.EXPIRE
     }
-    numbers = await partners.numbers(session, sorted(set(by_partner.values())))
+    numbers = await partners.numbers(session, sorted(set(partner_ids.values())))
+    return {entry_id: numbers[partner_id] for entry_id, partner_id in partner_ids.items()}
+
+
+async def _enqueue(
+    session: WriteSession,
+    lines: Iterable[Line],
+    numbers: Mapping[str, int],
+    expires_at: Mapping[str, datetime | None],
+) -> None:
     await chain_orders.enqueue(
         session,
-        [
-            _order(line, numbers[by_partner[line.id]] if line.id in by_partner else None, expires_at.get(line.id))
-            for line in accepted
-        ],
+        [_order(line, numbers.get(line.id), expires_at.get(line.id)) for line in lines if line.state == "accepted"],
     )
+
+
+async def order(session: WriteSession, lines: Sequence[Line], expires_at: Mapping[str, datetime | None]) -> None:
+    """Queue the chain orders of accepted entries; `expires_at` gives the lots' expiries by entry id."""
+    await _enqueue(session, lines, await _numbers(session, lines), expires_at)
 
 
 async def post(
@@ -53,9 +62,13 @@ async def post(
     expires_at: Mapping[str, datetime | None],
     now: datetime,
 ) -> None:
-    """Append entries, queue the orders of those that are accepted, tell the outbox of all."""
+    """Append entries, queue the orders of those that are accepted, tell the outbox of all.
+
+    NotFoundError for an unknown partner; psycopg's IntegrityError for an entry id that exists.
+    """
+    numbers = await _numbers(session, lines)
     await repository.add_entries(session, lines, now)
-    await order(session, lines, expires_at)
+    await _enqueue(session, lines, numbers, expires_at)
     await outbox.publish(session, events.entry_events(lines), now)
 
 

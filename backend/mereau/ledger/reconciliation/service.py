@@ -1,6 +1,6 @@
 """Reads every balance from the node at the mirror's head and holds mirror and ledger against it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,6 +10,7 @@ from mereau.chain import queries_ledger as chain_queries
 from mereau.chain.errors import BlockUnknownError
 from mereau.chain.queries_ledger import MirrorHead
 from mereau.chain.rpc import RpcClient, at_block, hex_bytes
+from mereau.core.clock import Clock, SystemClock
 from mereau.core.db import ReadSession, snapshot, transaction
 from mereau.core.errors import UnavailableError
 from mereau.journal import service as journal
@@ -21,9 +22,10 @@ __all__ = ["Difference", "Report", "reconcile"]
 
 _DIFFERENCES_TOLD: Final = 100
 _OPEN_SIGNS: Final = {"issue": -1, "reverse": 1, "expire": 1, "redeem": 0}
+_SYSTEM_CLOCK: Final = SystemClock()
 
 
-async def reconcile(engine: AsyncEngine, rpc: RpcClient) -> Report:
+async def reconcile(engine: AsyncEngine, rpc: RpcClient, *, clock: Clock = _SYSTEM_CLOCK) -> Report:
     """Compare `totalSupply` and every balance on chain with mirror and ledger, all at the mirror's head block.
 
     One database snapshot and storage reads pinned to the block's hash (EIP-1898), so the figures belong
@@ -40,7 +42,7 @@ async def reconcile(engine: AsyncEngine, rpc: RpcClient) -> Report:
     holders = sorted(mirror.keys() | ledger.keys())
     chain, supply = await _on_chain(rpc, address, holders, head)
     report = domain.report(head.number, head.hash, Figures(chain, mirror, ledger, supply, head.supply))
-    await _write_down(engine, report)
+    await _write_down(engine, report, clock.now())
     return report
 
 
@@ -71,12 +73,12 @@ async def _on_chain(
     return balances, int.from_bytes(supply, "big")
 
 
-async def _write_down(engine: AsyncEngine, report: Report) -> None:
+async def _write_down(engine: AsyncEngine, report: Report, now: datetime) -> None:
     told = [str(difference) for difference in report.differences[:_DIFFERENCES_TOLD]]
     async with transaction(engine) as session:
         await journal.record(
             session,
-            at=datetime.now(UTC),
+            at=now,
             actor="system",
             action="reconciliation.reported",
             subject_id=f"block:{report.block_number}",
