@@ -23,6 +23,7 @@ ZERO_ADDRESS: Final = bytes(20)
 _DOMAIN_NAME: Final = "Mereau"
 _DOMAIN_VERSION: Final = "1"
 _SELECTOR_SIZE: Final = 4
+_REDEMPTION_HEAD_SIZE: Final = 76
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +216,23 @@ def pack_redemptions(signed: Iterable[tuple[Redemption, bytes]]) -> bytes:
     )
 
 
-_DOMAIN_TYPE: Final = keccak(
-    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
+def unpack_redemptions(packed: bytes) -> list[tuple[Redemption, bytes]]:
+    """The records of a `redeem` call with their signatures."""
+    records = []
+    at = 0
+    while at < len(packed):
+        head = packed[at : at + _REDEMPTION_HEAD_SIZE]
+        end = at + _REDEMPTION_HEAD_SIZE + int.from_bytes(head[74:], "big")
+        amount, partner, nonce, deadline = (
+            int.from_bytes(head[start:stop], "big") for start, stop in ((20, 28), (28, 32), (64, 69), (69, 74))
+        )
+        order = Redemption(head[:20], amount, partner, head[32:64], nonce, deadline)
+        records.append((order, packed[at + _REDEMPTION_HEAD_SIZE : end]))
+        at = end
+    return records
+
+
+_DOMAIN_TYPE: Final = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _ISSUE_TYPE: Final = keccak(b"Issue(uint32 partner,uint64 sequence,bytes32 trailRoot,bytes credits)")
 _REVERSE_TYPE: Final = keccak(b"Reverse(uint32 partner,uint64 sequence,bytes32 trailRoot,bytes debits)")
 _EXPIRE_TYPE: Final = keccak(b"Expire(uint64 sequence,bytes32 trailRoot,bytes debits)")
@@ -254,15 +269,11 @@ class OrderDomain:
 
     def issue_digest(self, partner: int, sequence: int, trail_root: bytes, credits_packed: bytes) -> bytes:
         """What the partner signs to issue."""
-        return self._digest(
-            _ISSUE_TYPE + _word(partner) + _word(sequence) + trail_root + keccak(credits_packed)
-        )
+        return self._digest(_ISSUE_TYPE + _word(partner) + _word(sequence) + trail_root + keccak(credits_packed))
 
     def reverse_digest(self, partner: int, sequence: int, trail_root: bytes, debits_packed: bytes) -> bytes:
         """What the partner signs to take back what it issued."""
-        return self._digest(
-            _REVERSE_TYPE + _word(partner) + _word(sequence) + trail_root + keccak(debits_packed)
-        )
+        return self._digest(_REVERSE_TYPE + _word(partner) + _word(sequence) + trail_root + keccak(debits_packed))
 
     def expire_digest(self, sequence: int, trail_root: bytes, debits_packed: bytes) -> bytes:
         """What the expirer signs."""
@@ -302,9 +313,7 @@ def decode_event(topics: Sequence[bytes], data: bytes) -> Event | None:
     event = _events_by_topic().get(topics[0]) if topics else None
     if event is None:
         return None
-    plain = decode(
-        [kind for kind, indexed in zip(event.types, event.indexed, strict=True) if not indexed], data
-    )
+    plain = decode([kind for kind, indexed in zip(event.types, event.indexed, strict=True) if not indexed], data)
     in_topics, in_data = iter(topics[1:]), iter(plain)
     values: dict[str, Any] = {}
     for name, kind, indexed in zip(event.names, event.types, event.indexed, strict=True):

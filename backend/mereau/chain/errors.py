@@ -147,6 +147,7 @@ _BY_WORDS: Final[tuple[tuple[type[RpcError], tuple[str, ...]], ...]] = (
             "gas limit is too high",
             "out of gas",
             "intrinsic gas too",
+            "oversized data",
             "intrinsic gas exceeds",
             "transaction gas limit",
         ),

@@ -1,0 +1,176 @@
+"""Nonces, fees and signed bytes: gets transactions into blocks, whatever they do there.
+
+Several transactions of a sender are in flight at once. Each nonce is stored with its signed bytes before they
+leave; they are sent again unchanged until a block spends the nonce, or replaced by a bump of the same nonce.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from mereau.chain import relayer_queries as queries
+from mereau.chain import relayer_store as store
+from mereau.chain.errors import (
+    AlreadyKnownError,
+    NonceTooLowError,
+    ReplacementUnderpricedError,
+    RpcError,
+    UnderpricedError,
+)
+from mereau.chain.fees import FeePolicy, bumped, market_fees
+from mereau.chain.lease import Lease
+from mereau.chain.relayer_queries import OpenTransaction
+from mereau.chain.rpc import RpcClient
+from mereau.chain.signing import Signer
+from mereau.chain.transactions import Fees, SignedTransaction, UnsignedTransaction, decode_transaction
+from mereau.core.clock import Clock
+from mereau.core.db import snapshot
+from mereau.core.ids import new_id
+
+_LOG: Final = structlog.get_logger()
+_PLAIN_GAS: Final = 21_000
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastPolicy:
+    """How patiently transactions wait for a block.
+
+    `rebroadcast_delay_s`: nodes forget; the same bytes are sent again this long after the last time.
+    `bump_delay_s`: fees rise by an eighth when an attempt is this old; several block times are right.
+    """
+
+    rebroadcast_delay_s: float = 20
+    bump_delay_s: float = 60
+    fees: FeePolicy = field(default_factory=FeePolicy)
+
+
+class Broadcaster:
+    """Sends for one lease holder. `begin_step` before each step: fees are looked up once in it."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        lease: Lease,
+        rpc: RpcClient,
+        signer: Signer,
+        clock: Clock,
+        *,
+        chain_id: int,
+        policy: BroadcastPolicy,
+    ) -> None:
+        self._engine = engine
+        self._lease = lease
+        self._rpc = rpc
+        self._signer = signer
+        self._clock = clock
+        self._chain_id = chain_id
+        self._policy = policy
+        self._market: Fees | None = None
+        self._underpriced: set[str] = set()
+
+    def begin_step(self) -> None:
+        """Forget the market's fees of the last step."""
+        self._market = None
+
+    async def send(
+        self, batch_id: str, *, sender: bytes, target: bytes, data: bytes, gas_limit: int, floor_nonce: int
+    ) -> None:
+        """Give a batch a transaction at the sender's first free nonce from `floor_nonce` on, and broadcast it.
+
+        Raises RpcUnavailableError where the outcome of the broadcast is unknown; the stored bytes go out again.
+        """
+        async with snapshot(self._engine) as session:
+            nonce = await queries.free_nonce(session, sender, floor_nonce)
+        fees = await self._market_fees()
+        signed = await self._signed(UnsignedTransaction(self._chain_id, nonce, fees, gas_limit, target, data), sender)
+        now = self._clock.now()
+        transaction_id = new_id("txn", now)
+        async with self._lease.writing() as session:
+            await store.open_transaction(session, transaction_id, batch_id, sender, nonce, signed, fees, now)
+        await self._broadcast(transaction_id, batch_id, signed)
+
+    async def tend(self, transactions: Sequence[OpenTransaction], account_nonces: dict[bytes, int]) -> int:
+        """Keep unspent nonces moving: fill gaps, send again what may be forgotten, bump what waits too long.
+
+        `transactions` come by sender and nonce. Returns how many broadcasts were made.
+        """
+        sent = 0
+        unspent = [one for one in transactions if one.nonce >= account_nonces[one.sender]]
+        for sender in dict.fromkeys(one.sender for one in unspent):
+            lane = [one for one in unspent if one.sender == sender]
+            sent += await self._fill_gaps(lane, account_nonces[sender])
+            for one in lane:
+                sent += await self._tend(one)
+        return sent
+
+    async def _fill_gaps(self, lane: Sequence[OpenTransaction], account_nonce: int) -> int:
+        """A reorganisation can take back a foreign transaction; the nonces behind it then wait for ever."""
+        filled = 0
+        while True:
+            async with snapshot(self._engine) as session:
+                nonce = await queries.free_nonce(session, lane[0].sender, account_nonce)
+            if nonce >= lane[-1].nonce:
+                return filled
+            blocked = next(one for one in lane if one.nonce > nonce)
+            await self.send(
+                blocked.batch_id,
+                sender=blocked.sender,
+                target=blocked.sender,
+                data=b"",
+                gas_limit=_PLAIN_GAS,
+                floor_nonce=nonce,
+            )
+            filled += 1
+
+    async def _tend(self, one: OpenTransaction) -> int:
+        now = self._clock.now()
+        stale = now - one.created_at >= timedelta(seconds=self._policy.bump_delay_s)
+        if (stale or one.id in self._underpriced) and await self._bump(one):
+            return 1
+        due = one.broadcast_at is None or now - one.broadcast_at >= timedelta(seconds=self._policy.rebroadcast_delay_s)
+        if due:
+            await self._broadcast(one.id, one.batch_id, SignedTransaction(one.raw, one.hash))
+        return int(due)
+
+    async def _bump(self, one: OpenTransaction) -> bool:
+        """A new attempt on the same nonce with higher fees; False where the cap forbids it."""
+        unsigned = decode_transaction(one.raw)
+        fees = bumped(unsigned.fees, await self._market_fees(), self._policy.fees)
+        if fees is None:
+            _LOG.warning("fee_cap_reached", transaction=one.id, nonce=one.nonce)
+            return False
+        signed = await self._signed(replace(unsigned, fees=fees), one.sender)
+        async with self._lease.writing() as session:
+            await store.add_attempt(session, one.id, signed, fees, self._clock.now())
+        self._underpriced.discard(one.id)
+        await self._broadcast(one.id, one.batch_id, signed)
+        return True
+
+    async def _broadcast(self, transaction_id: str, batch_id: str, signed: SignedTransaction) -> None:
+        try:
+            await self._rpc.call("eth_sendRawTransaction", signed.raw)
+        except AlreadyKnownError:
+            pass
+        except NonceTooLowError:
+            # The nonce is spent, perhaps by these very bytes: the next pinned block decides.
+            return
+        except RpcError as error:
+            if isinstance(error, ReplacementUnderpricedError | UnderpricedError):
+                self._underpriced.add(transaction_id)
+            _LOG.warning("broadcast_refused", batch=batch_id, reason=str(error))
+            return
+        async with self._lease.writing() as session:
+            await store.mark_broadcast(session, batch_id, signed.hash, self._clock.now())
+
+    async def _signed(self, unsigned: UnsignedTransaction, sender: bytes) -> SignedTransaction:
+        (signature,) = await self._signer.sign([(sender, unsigned.digest())])
+        return unsigned.signed(signature)
+
+    async def _market_fees(self) -> Fees:
+        if self._market is None:
+            self._market = await market_fees(self._rpc, self._policy.fees)
+        return self._market

@@ -1,0 +1,75 @@
+"""The contract's and the accounts' state at one block, named by its hash: what decisions are taken on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from mereau.chain import contract
+from mereau.chain.contract import PartnerTerms
+from mereau.chain.rpc import Request, RpcClient, at_block, hex_bytes, quantity
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedBlock:
+    """One block of one node. Every question is answered as of this block, or by BlockUnknownError."""
+
+    rpc: RpcClient
+    contract: bytes
+    number: int
+    hash: bytes
+    timestamp_s: int
+    gas_limit: int
+
+    @classmethod
+    async def latest(cls, rpc: RpcClient, contract_address: bytes) -> Self:
+        """Pin the node's head."""
+        head = await rpc.call("eth_getBlockByNumber", "latest", False)
+        return cls(
+            rpc,
+            contract_address,
+            int(head["number"], 16),
+            hex_bytes(head["hash"]),
+            int(head["timestamp"], 16),
+            int(head["gasLimit"], 16),
+        )
+
+    async def partners(self, numbers: Sequence[int]) -> dict[int, PartnerTerms]:
+        """Terms and counters of partners; unknown ones have the zero signer."""
+        answers = await self._calls([("partnerOf", (number,)) for number in numbers])
+        return {number: contract.decode_partner(data) for number, data in zip(numbers, answers, strict=True)}
+
+    async def expiry_sequence(self) -> int:
+        """Sequence of the last executed expiry."""
+        (data,) = await self._calls([("expirySequence", ())])
+        return int.from_bytes(data, "big")
+
+    async def redemption_nonces(self, members: Sequence[bytes]) -> dict[bytes, int]:
+        """Each member's next redemption nonce."""
+        answers = await self._calls([("nonces", (member,)) for member in members])
+        return {member: int.from_bytes(data, "big") for member, data in zip(members, answers, strict=True)}
+
+    async def account_nonces(self, senders: Sequence[bytes]) -> dict[bytes, int]:
+        """Each account's transaction nonce."""
+        answers = await self.rpc.batch(
+            [("eth_getTransactionCount", (sender, at_block(self.hash))) for sender in senders]
+        )
+        return {sender: int(answer, 16) for sender, answer in zip(senders, answers, strict=True)}
+
+    async def account_nonces_at(self, senders: Sequence[bytes], number: int) -> dict[bytes, int]:
+        """As `account_nonces`, at an earlier block of the same chain by its number."""
+        answers = await self.rpc.batch([("eth_getTransactionCount", (sender, quantity(number))) for sender in senders])
+        return {sender: int(answer, 16) for sender, answer in zip(senders, answers, strict=True)}
+
+    async def timestamp_at(self, number: int) -> int:
+        """Unix second of an earlier block of the same chain."""
+        return int((await self.rpc.call("eth_getBlockByNumber", quantity(number), False))["timestamp"], 16)
+
+    async def _calls(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[bytes]:
+        requests: list[Request] = [
+            (
+                "eth_call",
+                ({"to": self.contract, "data": contract.encode_call(name, *args)}, at_block(self.hash)),
+            )
+            for name, args in calls
+        ]
+        return [hex_bytes(answer) for answer in await self.rpc.batch(requests)]

@@ -1,0 +1,276 @@
+"""What the relayer reads from its tables and from the mirror's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Row, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from mereau.chain.models import Batch, MirrorState
+from mereau.chain.orders import OrderKind
+from mereau.chain.sealing import QueuedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorView:
+    """How far the mirror has proven the chain; before its first block both numbers are -1."""
+
+    head_number: int
+    final_number: int
+    frozen_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBatch:
+    """A batch that was sealed and that the mirror has not seen executed."""
+
+    id: str
+    seq: int
+    kind: OrderKind
+    partner_number: int | None
+    sequence: int | None
+    trail_root: bytes | None
+    sender: bytes
+    call_data: bytes
+    state: str
+    transaction_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A nonce that is not finally spent, with its newest attempt."""
+
+    id: str
+    batch_id: str
+    sender: bytes
+    nonce: int
+    hash: bytes
+    raw: bytes
+    created_at: datetime
+    broadcast_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedOrder:
+    """A redemption within its batch."""
+
+    id: str
+    wallet: bytes
+    nonce: int
+    deadline: int
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """The event that used up a sequence or a redemption nonce: another's, if its root or reference differs."""
+
+    name: str
+    mark: bytes
+    block_number: int
+
+
+_OPEN_BATCHES: Final = text("""
+    select id, seq, kind, partner_number, sequence, trail_root, sender, call_data, state,
+        (select count(*) from chain_transactions as sent where sent.batch_id = batch.id) as transaction_count
+    from chain_batches as batch where state in ('sealed', 'submitted') order by seq
+""")
+_OPEN_TRANSACTIONS: Final = text("""
+    select sent.id, sent.batch_id, sent.sender, sent.nonce, attempt.hash, attempt.raw, attempt.created_at,
+        attempt.broadcast_at
+    from chain_transactions as sent
+    cross join lateral (
+        select * from chain_attempts where transaction_id = sent.id
+        order by max_fee_per_gas_wei desc, created_at desc limit 1
+    ) as attempt
+    where sent.state = 'open' order by sent.sender, sent.nonce
+""")
+_FREE_NONCE: Final = text("""
+    select min(candidate.nonce) from (
+        select cast(:floor as bigint) as nonce
+        union all
+        select nonce + 1 from chain_transactions where sender = :sender and nonce >= :floor
+    ) as candidate
+    where not exists (
+        select 1 from chain_transactions as taken
+        where taken.sender = :sender and taken.nonce = candidate.nonce
+    )
+""")
+_LAST_SEQUENCE: Final = text("""
+    select coalesce(max(sequence), 0) from chain_batches
+    where partner_number = :partner and sequence is not null and state <> 'superseded'
+""")
+_LAST_EXPIRY_SEQUENCE: Final = text("""
+    select coalesce(max(sequence), 0) from chain_batches
+    where partner_number is null and sequence is not null and state <> 'superseded'
+""")
+_QUEUED_PARTNERS: Final = text("""
+    select distinct partner_number from chain_orders where state = 'queued' and partner_number is not null
+""")
+_WAITING: Final = text("""
+    select count(*) as orders, clock_timestamp() - min(created_at) as age from (
+        select created_at from chain_orders
+        where state = 'queued' and id <> all(cast(:deferred as text[])) order by seq limit :limit
+    ) as orders
+""")
+_OPEN_REDEEMERS: Final = text("""
+    select orders.wallet from chain_batches as batch
+    join chain_orders as orders on orders.batch_id = batch.id
+    where batch.kind = 'redeem' and batch.state in ('sealed', 'submitted', 'stuck')
+""")
+_QUEUED: Final = text("""
+    select id, seq, kind, partner_number, wallet, tokens, commitment, call_data, sender, signature, nonce,
+        deadline
+    from chain_orders
+    where state = 'queued' and id <> all(cast(:deferred as text[]))
+        and (kind in ('admin', 'expire') or partner_number = any(cast(:partners as bigint[])))
+        and (kind <> 'redeem' or wallet <> all(cast(:redeemers as bytea[])))
+    order by seq limit :limit
+""")
+_SEALED_ORDERS: Final = text("""
+    select id, wallet, nonce, deadline, commitment from chain_orders where batch_id = :batch_id order by batch_index
+""")
+_BATCH_ORDER_IDS: Final = text("select id from chain_orders where batch_id = :batch_id order by batch_index")
+_LINE_EVENT: Final = text("""
+    select name, data ->> 'trailRoot' as mark, block_number from chain_events
+    where name in ('Issued', 'Reversed') and (data ->> 'partner')::bigint = :partner
+        and (data ->> 'sequence')::bigint = :sequence
+""")
+_EXPIRY_EVENT: Final = text("""
+    select name, data ->> 'trailRoot' as mark, block_number from chain_events
+    where name = 'Expired' and (data ->> 'sequence')::bigint = :sequence
+""")
+_REDEEMED_EVENT: Final = text("""
+    select name, data ->> 'reference' as mark, block_number from chain_events
+    where name = 'Redeemed' and lower(data ->> 'member') = :member and (data ->> 'nonce')::bigint = :nonce
+""")
+_ATTEMPT_HASHES: Final = text("""
+    select attempt.hash, sent.sender, sent.nonce from chain_attempts as attempt
+    join chain_transactions as sent on sent.id = attempt.transaction_id
+    where sent.batch_id = :batch_id
+""")
+
+
+async def mirror_view(session: AsyncSession) -> MirrorView:
+    """Where the mirror stands."""
+    state = await session.get(MirrorState, 1)
+    if state is None:
+        return MirrorView(-1, -1, None)
+    return MirrorView(state.head_number, state.final_number, state.frozen_reason)
+
+
+async def open_batches(session: AsyncSession) -> list[OpenBatch]:
+    """Batches whose outcome is not known, oldest first."""
+    return [OpenBatch(row.id, row.seq, OrderKind(row.kind), *row[3:]) for row in await session.execute(_OPEN_BATCHES)]
+
+
+async def open_transactions(session: AsyncSession) -> list[OpenTransaction]:
+    """Nonces that may still be unspent, by sender and nonce."""
+    return [OpenTransaction(*row) for row in await session.execute(_OPEN_TRANSACTIONS)]
+
+
+async def free_nonce(session: AsyncSession, sender: bytes, floor: int) -> int:
+    """The sender's least nonce from `floor` on that no transaction of ours holds: gaps are filled first."""
+    nonce: int = await session.scalar(_FREE_NONCE, {"sender": sender, "floor": floor})
+    return nonce
+
+
+async def last_sequence(session: AsyncSession, partner_number: int | None) -> int:
+    """The last sequence that we gave out on the partner's line, or on the expiry line for None."""
+    statement = _LAST_EXPIRY_SEQUENCE if partner_number is None else _LAST_SEQUENCE
+    sequence: int = await session.scalar(statement, {"partner": partner_number})
+    return sequence
+
+
+async def waiting(session: AsyncSession, deferred: Sequence[str], limit: int) -> tuple[int, timedelta]:
+    """How many orders are queued (counted up to `limit`, `deferred` left out) and the age of the oldest."""
+    row = (await session.execute(_WAITING, {"deferred": list(deferred), "limit": limit})).one()
+    return row.orders, row.age or timedelta()
+
+
+async def queued_partners(session: AsyncSession) -> list[int]:
+    """Numbers of the partners that queued orders name."""
+    return list(await session.scalars(_QUEUED_PARTNERS))
+
+
+async def queued(
+    session: AsyncSession, *, deferred: Sequence[str], partners: Sequence[int], limit: int
+) -> list[QueuedOrder]:
+    """The window: at most `limit` orders in queue order.
+
+    Left out are `deferred` orders, orders of partners that are not named, and redemptions of members who have
+    one open already.
+    """
+    parameters = {
+        "deferred": list(deferred),
+        "partners": list(partners),
+        "redeemers": list(await session.scalars(_OPEN_REDEEMERS)),
+        "limit": limit,
+    }
+    return [_queued_order(row) for row in await session.execute(_QUEUED, parameters)]
+
+
+def _queued_order(row: Row[Any]) -> QueuedOrder:
+    return QueuedOrder(
+        row.id,
+        row.seq,
+        OrderKind(row.kind),
+        row.partner_number,
+        row.wallet or b"",
+        row.tokens,
+        row.commitment or b"",
+        row.call_data or b"",
+        row.sender or b"",
+        row.signature,
+        row.nonce,
+        row.deadline,
+    )
+
+
+async def sealed_redemptions(session: AsyncSession, batch_id: str) -> list[SealedOrder]:
+    """The redemptions of a batch in its order."""
+    return [SealedOrder(*row) for row in await session.execute(_SEALED_ORDERS, {"batch_id": batch_id})]
+
+
+async def order_ids(session: AsyncSession, batch_id: str) -> list[str]:
+    """The ids of a batch's orders in its order."""
+    return list(await session.scalars(_BATCH_ORDER_IDS, {"batch_id": batch_id}))
+
+
+async def line_consumption(session: AsyncSession, partner_number: int | None, sequence: int) -> Consumption | None:
+    """The event by which the mirror saw this sequence executed."""
+    statement = _EXPIRY_EVENT if partner_number is None else _LINE_EVENT
+    return _consumption((await session.execute(statement, {"partner": partner_number, "sequence": sequence})).first())
+
+
+async def redemption_consumption(session: AsyncSession, member: bytes, nonce: int) -> Consumption | None:
+    """The event by which the mirror saw this member's nonce redeemed."""
+    parameters = {"member": "0x" + member.hex(), "nonce": nonce}
+    return _consumption((await session.execute(_REDEEMED_EVENT, parameters)).first())
+
+
+def _consumption(row: Row[Any] | None) -> Consumption | None:
+    return None if row is None else Consumption(row.name, bytes.fromhex(row.mark[2:]), row.block_number)
+
+
+async def attempts_of(session: AsyncSession, batch_id: str) -> list[tuple[bytes, bytes, int]]:
+    """(hash, sender, nonce) of everything that was ever signed for a batch."""
+    rows = await session.execute(_ATTEMPT_HASHES, {"batch_id": batch_id})
+    return [(row.hash, row.sender, row.nonce) for row in rows]
+
+
+async def exists_open_up_to(session: AsyncSession, seq: int) -> bool:
+    """Whether a batch with this seq or an earlier one is still without outcome."""
+    return (
+        await session.scalar(
+            select(Batch.seq).where(Batch.seq <= seq, Batch.state.in_(("sealed", "submitted"))).limit(1)
+        )
+        is not None
+    )
+
+
+async def newest_seq(session: AsyncSession) -> int:
+    """The seq of the newest batch, 0 without any."""
+    return await session.scalar(select(Batch.seq).order_by(Batch.seq.desc()).limit(1)) or 0
