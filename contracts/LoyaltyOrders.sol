@@ -134,7 +134,8 @@ abstract contract LoyaltyOrders is LoyaltyPartners, EIP712, LoyaltyLedger, Pausa
         order.typeHash = REDEEM_TYPEHASH;
         uint256 total;
         uint256 cursor;
-        uint256 checked; // The partner found active last: neighbours often name the same one. 0 is never active.
+        // The partner found active last, since neighbours often name the same one; at first no partner at all.
+        uint256 checked = type(uint256).max;
         unchecked {
             // Bounded by the calldata: each record moves the cursor on, and amounts are below 2^64.
             while (cursor != orders.length) {

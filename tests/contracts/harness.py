@@ -6,7 +6,7 @@ with it.
 
 import ast
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_tester import EthereumTester, PyEVMBackend
 from eth_tester.exceptions import TransactionFailed
-from eth_utils import keccak
+from eth_utils import keccak, to_checksum_address
 from web3 import EthereumTesterProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
-from web3.logs import DISCARD
-from web3.types import EventData
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT_ARTIFACT = ROOT / "backend/mereau/chain/artifacts/LoyaltyToken.json"
@@ -55,6 +53,10 @@ ORDER_TYPES: dict[str, list[tuple[str, str]]] = {
 }
 
 
+# An event or a custom error: its name and its arguments.
+Event = tuple[str, dict[str, Any]]
+
+
 def artifact(name: str) -> dict[str, Any]:
     path = PRODUCT_ARTIFACT if name == "LoyaltyToken" else TEST_ARTIFACTS / f"{name}.json"
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -70,6 +72,15 @@ def key(label: str) -> LocalAccount:
 def pack(items: Iterable[tuple[str, int]]) -> bytes:
     """A credit or debit list: address(20) | amount(12) per item."""
     return b"".join(bytes.fromhex(member[2:]) + amount.to_bytes(12, "big") for member, amount in items)
+
+
+def selector(item: Any) -> bytes:
+    """The hash by which logs and revert data name an event or error."""
+    return keccak(text=f"{item['name']}({','.join(field['type'] for field in item['inputs'])})")
+
+
+def transfer(sender: str, receiver: str, value: int) -> Event:
+    return "Transfer", {"from": sender, "to": receiver, "value": value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,14 +138,19 @@ class Chain:
         return int(self.w3.eth.get_block("latest")["timestamp"])
 
     def travel(self, to_s: int) -> None:
-        """Mines an empty block at a later Unix second."""
-        self.tester.time_travel(to_s)
+        """Mines an empty block that bears this Unix second; eth-tester names the second of the block after it."""
+        self.tester.time_travel(to_s + 1)
 
     def snapshot(self) -> Any:
         return self.tester.take_snapshot()
 
     def revert(self, snapshot: Any) -> None:
         self.tester.revert_to_snapshot(snapshot)
+
+
+PARTNER_ID = 1
+PARTNER = key("partner")
+ANNA, BORIS, CLAIRE = (key(name) for name in ("Anna", "Boris", "Claire"))
 
 
 @dataclass(frozen=True)
@@ -174,9 +190,12 @@ class Token:
         self.contract = chain.deploy("LoyaltyToken", tuple(self.config.values()))
         self.call = self.contract.functions
         self._errors = {
-            keccak(text=f"{item['name']}({','.join(field['type'] for field in item['inputs'])})")[:4]: item
+            selector(item)[:4]: item for item in self.contract.abi if item["type"] == "error"
+        }
+        self._events = {
+            selector(item): self.contract.events[item["name"]]()
             for item in self.contract.abi
-            if item["type"] == "error"
+            if item["type"] == "event"
         }
 
     @property
@@ -230,20 +249,53 @@ class Token:
         )
         return redemption.record(signature)
 
-    def run(self, call: ContractFunction, sender: str | None = None) -> list[EventData]:
+    def redeem(self, *redemptions: tuple[LocalAccount, Redemption]) -> ContractFunction:
+        return self.call.redeem(b"".join(self.redemption(signer, order) for signer, order in redemptions))
+
+    def register(
+        self,
+        partner: int,
+        signer: str,
+        *,
+        allowance: int = U56_MAX,
+        period_cap: int = U56_MAX,
+        active: bool = True,
+    ) -> list[Event]:
+        """Sets a partner's terms as the partner admin; by default without limits."""
+        return self.run(
+            self.call.setPartner(partner, signer, allowance, period_cap, active), self.roles.partner_admin
+        )
+
+    def fund(self, *items: tuple[str, int]) -> None:
+        """Credits members through the standing partner."""
+        self.run(self.issue(PARTNER, PARTNER_ID, self.next_sequence(), items))
+
+    def next_sequence(self, partner: int = PARTNER_ID) -> int:
+        return int(self.call.partnerSequence(partner).call()) + 1
+
+    def balance(self, member: str) -> int:
+        return int(self.call.balanceOf(member).call())
+
+    def supply(self) -> int:
+        return int(self.call.totalSupply().call())
+
+    def epoch(self) -> int:
+        return self.chain.now() // int(self.config["epochLength"])
+
+    def to_epoch(self, number: int) -> None:
+        """Moves the clock to the first second of an epoch."""
+        self.chain.travel(number * int(self.config["epochLength"]))
+
+    def run(self, call: ContractFunction, sender: str | None = None) -> list[Event]:
         """Mines the call and returns its events in log order."""
-        receipt = self.chain.mine(call, sender or self.roles.relayer)
-        return self.events(receipt)
+        return list(self.events(self.chain.mine(call, sender or self.roles.relayer)))
 
-    def events(self, receipt: Any) -> list[EventData]:
-        decoded = [
-            event
-            for name in {item["name"] for item in self.contract.abi if item["type"] == "event"}
-            for event in self.contract.events[name]().process_receipt(receipt, errors=DISCARD)
-        ]
-        return sorted(decoded, key=lambda event: event["logIndex"])
+    def events(self, receipt: Any) -> Iterator[Event]:
+        for log in receipt["logs"]:
+            decoded = self._events[bytes(log["topics"][0])].process_log(log)
+            yield decoded["event"], dict(decoded["args"])
 
-    def refusal(self, call: ContractFunction, sender: str | None = None) -> tuple[str, dict[str, Any]]:
+    def refusal(self, call: ContractFunction, sender: str | None = None) -> Event:
         """The custom error, by name and arguments, with which the call reverts; it must revert."""
         try:
             call.call({"from": sender or self.roles.relayer})
@@ -252,7 +304,11 @@ class Token:
             return self.decoded_error(ast.literal_eval(str(failure).removeprefix("execution reverted: ")))
         raise AssertionError("the call succeeded")
 
-    def decoded_error(self, data: bytes) -> tuple[str, dict[str, Any]]:
+    def decoded_error(self, data: bytes) -> Event:
         item = self._errors[data[:4]]
-        values = self.chain.w3.codec.decode([field["type"] for field in item["inputs"]], data[4:])
-        return item["name"], {field["name"]: value for field, value in zip(item["inputs"], values, strict=True)}
+        kinds = [field["type"] for field in item["inputs"]]
+        values = self.chain.w3.codec.decode(kinds, data[4:])
+        return item["name"], {
+            field["name"]: to_checksum_address(value) if field["type"] == "address" else value
+            for field, value in zip(item["inputs"], values, strict=True)
+        }
