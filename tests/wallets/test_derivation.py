@@ -59,7 +59,7 @@ def test_a_hardened_child_has_no_public_derivation() -> None:
 def test_an_index_without_a_key_is_refused(tweak: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """One index in 2^127 has no key; only a hash that is told what to answer finds one."""
     parent = PrivateNode((1).to_bytes(32, "big"), bytes(32))
-    monkeypatch.setattr(derivation, "_digest", lambda key, data: (tweak.to_bytes(32, "big"), bytes(32)))
+    monkeypatch.setattr(derivation, "_digest", lambda *_: (tweak.to_bytes(32, "big"), bytes(32)))
     with pytest.raises(ValueError, match="index 7 has no key"):
         derivation.private_child(parent, 7)
     with pytest.raises(ValueError, match=r"."):
