@@ -68,7 +68,7 @@ def demo(
     """Tell the whole story on fresh data: sales become tokens, are redeemed, exported and verified."""
     from mereau.cli.demo import run_demo
 
-    _exit(run_demo(data_dir, port=port, chain_port=chain_port, serve=serve, as_json=as_json))
+    run_demo(data_dir, port=port, chain_port=chain_port, serve=serve, as_json=as_json)
 
 
 @import_app.command("sales")

@@ -12,8 +12,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -21,7 +21,7 @@ from mereau.cli.children import Child, Running, http_probe, python_command, run_
 from mereau.cli.state import RunState, lock, write_run_state
 from mereau.core.errors import ConfigurationError
 from mereau.core.layout import Layout
-from mereau.core.postgres import EmbeddedPostgres
+from mereau.core.postgres import EmbeddedPostgres, launch_command
 
 _CHAIN_ID_QUESTION: Final = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
 _LOOPBACK: Final = "127.0.0.1"
@@ -45,6 +45,12 @@ class Plan:
     port: int
     password_file: str | None
     with_api: bool = True
+    errand: Sequence[str] = ()
+    serve: bool = True
+
+    def telling(self, command: Sequence[str], *, serve: bool) -> Self:
+        """The plan with an errand, run once everything is ready; a failing one ends the stack."""
+        return replace(self, errand=tuple(command), serve=serve)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -206,33 +212,49 @@ async def _together(*parts: Awaitable[None]) -> None:
             raise result
 
 
-async def supervise(plan: Plan) -> None:
-    """Run the plan until a signal comes."""
+async def supervise(plan: Plan) -> int:
+    """Run the plan until a signal comes, or until an errand is done that was all there is to do; the exit code."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     descriptor = lock(Layout(Path(plan.data_dir)))
     stack = Stack(plan, descriptor)
-    starting = asyncio.create_task(stack.start())
+    running = asyncio.create_task(_start_and_tell(stack, plan))
     waiting = asyncio.create_task(stopped.wait())
     try:
-        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            state = starting.result()
-            _say(f"ready: {state.api_url or state.database_url}")
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        code = running.result() if running.done() else 0
+        if plan.serve and code == 0:
             await waiting
         _say("stopping")
+        return code
     finally:
-        for task in (starting, waiting):
+        for task in (running, waiting):
             task.cancel()
-        await asyncio.gather(starting, waiting, return_exceptions=True)
+        await asyncio.gather(running, waiting, return_exceptions=True)
         await stack.stop()
+
+
+async def _start_and_tell(stack: Stack, plan: Plan) -> int:
+    """Start everything, then run the errand, if there is one; its exit code."""
+    state = await stack.start()
+    _say(f"ready: {state.api_url or state.database_url}")
+    if not plan.errand:
+        return 0
+    command = launch_command(list(plan.errand), stop_signal=signal.SIGTERM)
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        process.terminate()
+        await process.wait()
+        raise
 
 
 def main() -> None:
     try:
-        asyncio.run(supervise(Plan.from_json(sys.argv[1])))
+        sys.exit(asyncio.run(supervise(Plan.from_json(sys.argv[1]))))
     except ConfigurationError as error:
         _say(f"error: {error.detail}")
         sys.exit(_MISCONFIGURED)
