@@ -1,5 +1,6 @@
 """The methods that read blocks, transactions, receipts, logs and state."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from mereau.chain.embedded import params
@@ -188,7 +189,7 @@ def logs(chain: EmbeddedChain, criteria: Any) -> list[Json]:
     return found
 
 
-def _range(chain: EmbeddedChain, fields: Json) -> list[BlockRow] | Any:
+def _range(chain: EmbeddedChain, fields: Json) -> Iterable[BlockRow]:
     if fields.get("blockHash") is not None:
         if fields.get("fromBlock") is not None or fields.get("toBlock") is not None:
             raise InvalidParamsError("blockHash stands alone, without fromBlock and toBlock")
@@ -196,11 +197,10 @@ def _range(chain: EmbeddedChain, fields: Json) -> list[BlockRow] | Any:
         if row is None:
             raise ChainError("unknown block")
         return [row]
-    first = number_of(chain, fields.get("fromBlock"))
-    last = min(number_of(chain, fields.get("toBlock")), chain.head.header.number)
-    if fields.get("toBlock") not in {None, "latest"} and first > number_of(chain, fields.get("toBlock")):
+    first, last = (number_of(chain, fields.get(name)) for name in ("fromBlock", "toBlock"))
+    if first > last and first <= chain.head.header.number:
         raise InvalidParamsError("invalid block range params")
-    return chain.store.blocks(min(first, 2**62), last)
+    return chain.store.blocks(min(first, 2**62), min(last, chain.head.header.number))
 
 
 def _block(chain: EmbeddedChain, row: BlockRow | None, full: Any) -> Json | None:

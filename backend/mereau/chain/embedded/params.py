@@ -109,10 +109,14 @@ def topics(value: Any) -> tuple[frozenset[bytes], ...]:
     positions: Sequence[Any] = sequence(value)
     if len(positions) > _TOPICS_MAX:
         raise InvalidParamsError(f"a log has at most {_TOPICS_MAX} topics")
-    return tuple(
-        frozenset() if member is None else frozenset(digest(topic) for topic in _alternatives(member) if topic)
-        for member in positions
-    )
+    return tuple(_position(member) for member in positions)
+
+
+def _position(value: Any) -> frozenset[bytes]:
+    alternatives = _alternatives(value)
+    wanted = frozenset(digest(member) for member in alternatives if member is not None)
+    # As in geth, null matches anything, alone or among others.
+    return frozenset() if None in alternatives else wanted
 
 
 def _alternatives(value: Any) -> list[Any]:

@@ -14,7 +14,7 @@ _HEAD_TAGS = frozenset({"latest", "pending", "safe", "finalized"})
 
 def number_of(chain: EmbeddedChain, value: Any) -> int:
     """The number that a tag or quantity names; it need not exist."""
-    if value in _HEAD_TAGS or value is None:
+    if _names_head(value):
         return chain.head.header.number
     return 0 if value == "earliest" else params.quantity(value)
 
@@ -28,12 +28,16 @@ def row_of(chain: EmbeddedChain, value: Any) -> BlockRow | None:
 
 def header_of(chain: EmbeddedChain, value: Any) -> Header:
     """The header of the block whose state is asked for. Raises geth's "header not found"."""
-    if value is None or (isinstance(value, str) and value in _HEAD_TAGS):
+    if _names_head(value):
         return chain.head.header
     row = row_of(chain, value)
     if row is None:
         raise ChainError("header not found")
     return Header.decode(row.header)
+
+
+def _names_head(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value in _HEAD_TAGS)
 
 
 def _row_of_object(chain: EmbeddedChain, value: dict[str, Any]) -> BlockRow | None:

@@ -106,15 +106,13 @@ class World:
         return self.state_root, {**self._trie.fresh, **codes}
 
     def _seal_storage(self, address: bytes, slots: _Slots) -> None:
-        account = self._account(address)
-        if account is None:
-            return
         changes = {
             slot_key(slot): encode(encode_int(value)) if value else b""
             for slot, value in slots.written.items()
             if value != slots.found[slot]
         }
         root = self._trie.update(slots.root, changes) if changes else slots.root
+        account = self._account(address) or _NOBODY
         if root != account.storage_root:
             self._accounts[address] = account._replace(storage_root=root)
 
