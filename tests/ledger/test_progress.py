@@ -174,3 +174,19 @@ async def test_a_rejected_registry_act_is_told(world: LedgerWorld) -> None:
     await world.reject("adm_1")
     (told,) = await world.events("order.rejected")
     assert (told.subject_id, told.payload) == ("adm_1", {"reason": "LoyaltyAllowance"})
+
+
+async def test_queued_debits_give_way_to_a_burn_that_the_chain_executes(world: LedgerWorld) -> None:
+    """A sealed burn of the refused credit takes the mined tokens, which a queued redemption had reserved."""
+    kept = await world.credit(100, life=DAY)
+    await world.mine(kept)
+    waiting = await world.hold(90)
+    refused = await world.credit(40)
+    burn = await world.hold(30)
+    batch = await world.seal(burn)
+    await world.reject(refused)
+    assert await world.statuses(waiting, burn) == ["rejected", "sealed"]
+    assert await world.counters() == (70, 0, 30, 0)
+    await world.follow(mined=[batch])
+    assert await world.counters() == (70, 0, 0, 0)
+    assert await world.drift() == 0

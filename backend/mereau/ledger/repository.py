@@ -237,6 +237,7 @@ async def _uses(session: Session, condition: ColumnElement[bool]) -> list[Use]:
         .join(Entry, Entry.id == LotUse.entry_id)
         .outerjoin(Hold, Hold.entry_id == LotUse.entry_id)
         .where(condition, Entry.state == "accepted")
+        .order_by(Entry.seq, LotUse.lot_entry_id)
     )
     return [
         Use(entry_id, member_id, _bucket(kind, hold_state), lot_id, tokens)
@@ -252,6 +253,16 @@ async def uses_of_entries(session: Session, entry_ids: Iterable[str]) -> list[Us
 async def uses_of_lots(session: Session, lot_entry_ids: Iterable[str]) -> list[Use]:
     """Which accepted debits took something of these lots."""
     return await _uses(session, LotUse.lot_entry_id == func.any(list(lot_entry_ids)))
+
+
+async def debits_of(session: Session, member_ids: Iterable[str]) -> list[str]:
+    """Ids of the accepted debits of these members, however far they have come on chain."""
+    rows = await session.scalars(
+        select(Entry.id).where(
+            Entry.member_id == func.any(list(member_ids)), Entry.state == "accepted", Entry.kind != "issue"
+        )
+    )
+    return list(rows)
 
 
 async def add_hold(session: WriteSession, *, entry_id: str, member_id: str, tokens: int, now: datetime) -> None:

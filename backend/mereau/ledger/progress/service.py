@@ -61,8 +61,8 @@ async def on_rejected(session: WriteSession, rejected: Sequence[Rejected], now: 
 
     A debit gives its tokens back to the lots that it took them from. A credit's lot is voided: debits of it
     that are still queued are rejected with it, and those that the chain executes, or may, are carried by other
-    lots of the member, since the chain burns from one balance. Where none can carry them they stay on the void
-    lot until the chain has refused them too.
+    lots of the member, since the chain burns from one balance. Where the others do not reach, the member's
+    queued debits give way; what even then finds no lot stays on the void one until the chain refuses it too.
     """
     reasons = {order.id: order.reason for order in rejected}
     found = await repository.lines(session, reasons)
@@ -70,25 +70,31 @@ async def on_rejected(session: WriteSession, rejected: Sequence[Rejected], now: 
     # Read again under the lock: what was undone in the meantime is not undone twice.
     found = await repository.lines(session, found)
     lines = {key: line for key, line in found.items() if line.state == "accepted"}
-    credits_ = [line.id for line in lines.values() if line.kind == EntryKind.ISSUE]
-    dependent = await _take_dependent_debits(session, credits_)
-    lines |= await repository.lines(session, dependent - lines.keys())
-    reasons = dict.fromkeys(dependent, CREDIT_REFUSED) | reasons
-    await _undo(session, lines, credits_)
-    await _close(session, lines, reasons)
-    await outbox.publish(session, [events.rejected(line, reasons[key]) for key, line in lines.items()], now)
-    acts = [Event("order.rejected", key, {"reason": reasons[key]}) for key in reasons.keys() - found.keys() - dependent]
-    await outbox.publish(session, acts, now)
-
-
-async def _take_dependent_debits(session: WriteSession, credit_ids: Sequence[str]) -> set[str]:
-    """Ids of debits that took something of these credits and could be withdrawn from the queue."""
+    credit_ids = [line.id for line in lines.values() if line.kind == EntryKind.ISSUE]
     users = {use.entry_id for use in await repository.uses_of_lots(session, credit_ids)}
-    return await chain_queries.withdraw(session, sorted(users), CREDIT_REFUSED) if users else set()
+    lines |= await _withdrawn(session, users)
+    short = await _undo(session, lines, credit_ids)
+    await _close(session, lines, reasons)
+    if short:
+        given_way = await _withdrawn(session, await repository.debits_of(session, short))
+        await _undo(session, given_way, credit_ids)
+        await _close(session, given_way, reasons)
+        lines |= given_way
+    said = [events.rejected(line, reasons.get(key, CREDIT_REFUSED)) for key, line in lines.items()]
+    # What is no entry is an act of a role; nothing is to be undone here, but somebody must hear of it.
+    said += [Event("order.rejected", key, {"reason": reasons[key]}) for key in reasons.keys() - found.keys()]
+    await outbox.publish(session, said, now)
 
 
-async def _undo(session: WriteSession, lines: Mapping[str, Line], credit_ids: Sequence[str]) -> None:
-    undone = await repository.uses_of_entries(session, [key for key in lines if key not in credit_ids])
+async def _withdrawn(session: WriteSession, debit_ids: Iterable[str]) -> dict[str, Line]:
+    """Those of the debits that were still queued, and now are not."""
+    withdrawn = await chain_queries.withdraw(session, sorted(debit_ids), CREDIT_REFUSED)
+    return await repository.lines(session, withdrawn)
+
+
+async def _undo(session: WriteSession, lines: Mapping[str, Line], credit_ids: Sequence[str]) -> set[str]:
+    """Void credits and undo debits; ids of members whose other lots do not carry the burns that remain."""
+    undone = await repository.uses_of_entries(session, lines)
     of_credits = await repository.uses_of_lots(session, credit_ids)
     carried = [use for use in of_credits if use.entry_id not in lines]
     lots = await repository.lots_of_entries(session, {*credit_ids, *(use.lot_entry_id for use in undone)})
@@ -97,13 +103,16 @@ async def _undo(session: WriteSession, lines: Mapping[str, Line], credit_ids: Se
     for key in credit_ids:
         book.put(book.lots[key].refused())
     book.give_back(undone)
-    await repository.move_uses(session, [(use, book.move_use(use)) for use in carried])
+    moved = [(use, book.move_use(use)) for use in carried]
+    await repository.move_uses(session, moved)
     await posting.save(session, book)
+    return {use.member_id for use, takes in moved if sum(take.tokens for take in takes) < use.tokens}
 
 
 async def _close(session: WriteSession, lines: Mapping[str, Line], reasons: Mapping[str, str]) -> None:
     await repository.decide(
-        session, [Decision(key, "rejected", reasons[key], line.tokens) for key, line in lines.items()]
+        session,
+        [Decision(key, "rejected", reasons.get(key, CREDIT_REFUSED), line.tokens) for key, line in lines.items()],
     )
     redemptions = [key for key, line in lines.items() if line.kind == EntryKind.REDEEM]
     await repository.set_holds(session, redemptions, "pending", "voided")
