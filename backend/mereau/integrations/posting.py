@@ -37,7 +37,7 @@ class Poster:
             session, [MemberDraft(name, enrolled_by_partner_id=self._partner_id) for name in sorted(names)], now
         )
         owned = [(document, ids.get(member)) for document, member in of_member]
-        returns = [item for item in owned if item[0].kind is Kind.RETURN]
+        returns = await self._unrecorded(session, [item for item in owned if item[0].kind is Kind.RETURN])
         # Sales are locked before accounts, here as in every return: nobody waits for us while we for them.
         await self._candidates(session, returns)
         await self._post_sales(session, [item for item in owned if item[0].kind is Kind.SALE], now)
@@ -94,6 +94,17 @@ class Poster:
             ],
         )
 
+    async def _unrecorded(
+        self, session: WriteSession, returns: Sequence[tuple[Document, str | None]]
+    ) -> list[tuple[Document, str | None]]:
+        """The returns that are not recorded: one that is, in part or in whole, is left as it is."""
+        recorded = await earning.recorded_references(
+            session, self._partner_id, [document.reference for document, _ in returns]
+        )
+        self._report.returns += len(recorded)
+        self._report.returns_already_recorded += len(recorded)
+        return [item for item in returns if item[0].reference not in recorded]
+
     async def _candidates(
         self, session: WriteSession, returns: Sequence[tuple[Document, str | None]]
     ) -> list[Candidate]:
@@ -108,19 +119,15 @@ class Poster:
     async def _post_returns(
         self, session: WriteSession, returns: Sequence[tuple[Document, str | None]], now: datetime
     ) -> None:
-        report = self._report
+        if not returns:
+            return
         units = OpenUnits(await self._candidates(session, returns), self._position)
-        # Asked after the candidates' locks are held: what a running import recorded meanwhile is seen.
-        recorded = await earning.recorded_references(
-            session, self._partner_id, [document.reference for document, _ in returns]
-        )
-        drafts: list[tuple[Document, list[ReturnDraft]]] = []
-        for document, member_id in returns:
-            report.returns += 1
-            if document.reference in recorded:
-                report.returns_already_recorded += 1
-            else:
-                drafts.append((document, self._match(document, member_id, units) if member_id else []))
+        # Asked again now that the candidates are locked: what another import recorded meanwhile is seen.
+        returns = await self._unrecorded(session, returns)
+        self._report.returns += len(returns)
+        drafts = [
+            (document, self._match(document, member_id, units) if member_id else []) for document, member_id in returns
+        ]
         outcomes = await earning.record_returns(session, [draft for _, many in drafts for draft in many], now)
         self._count_returns(drafts, outcomes)
 

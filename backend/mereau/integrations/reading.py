@@ -52,19 +52,27 @@ class RecordReader:
     def __init__(self, path: Path, mapping: SalesMapping) -> None:
         self._path = path
         self._mapping = mapping
-        self.bytes_done = 0
+        self._raw: BinaryIO | None = None
         self.bytes_total = 0
+
+    @property
+    def bytes_done(self) -> int:
+        """How much of the file, as it lies on disk, is read."""
+        return 0 if self._raw is None else self._raw.tell()
 
     def __iter__(self) -> Iterator[tuple[int, ImportLine | RefusedLineError]]:
         try:
             self.bytes_total = self._path.stat().st_size
-            with self._path.open("rb") as raw, open_text(raw) as text:
-                yield from self._lines(raw, text)
+            with self._path.open("rb") as self._raw, open_text(self._raw) as text:
+                yield from self._lines(text)
         except (OSError, EOFError, zlib.error) as error:
             raise UnreadableFileError(f"{self._path} cannot be read: {error}") from error
 
-    def _lines(self, raw: BinaryIO, text: io.TextIOWrapper) -> Iterator[tuple[int, ImportLine | RefusedLineError]]:
-        header = [name.strip() for name in split_record(text.readline().removeprefix("\ufeff"))]
+    def _lines(self, text: io.TextIOWrapper) -> Iterator[tuple[int, ImportLine | RefusedLineError]]:
+        try:
+            header = [name.strip() for name in split_record(text.readline().removeprefix("\ufeff"))]
+        except RefusedLineError as error:
+            raise UnreadableFileError(f"The header of {self._path} is {error.detail}.") from None
         missing = [name for name in self._mapping.columns if name not in header]
         if missing:
             raise UnreadableFileError(f"{self._path} has no column {', '.join(missing)}.")
@@ -76,7 +84,6 @@ class RecordReader:
                 yield number, self._mapping.parse(pick(_fields(line, len(header))))
             except RefusedLineError as error:
                 yield number, error
-            self.bytes_done = raw.tell()
 
 
 def _fields(line: str, width: int) -> Sequence[str]:

@@ -25,7 +25,7 @@ from mereau.programs import service as programs
 CHUNK_SIZE: Final = 500
 """Documents per transaction: large enough that statements do not count, small enough to lose little."""
 
-_CHUNK_LINES_MAX: Final = 12_000
+_CHUNK_LINES_MAX: Final = 6_000
 _LINES_PER_REPORT: Final = 5_000
 _ATTEMPTS_MAX: Final = 5
 

@@ -47,16 +47,18 @@ _UPDATE_LINES = text("""
 """)
 
 # Both rows are locked: a return that runs meanwhile is waited for, and its units are seen as taken.
+# A member's lines are read once, however many of their keys are asked for.
 _CANDIDATES = text("""
     select sale_lines.sale_id, sales.external_id, sales.occurred_at, sale_lines.line_number, sales.member_id,
            sale_lines.sku, sale_lines.unit_price_micro,
            sale_lines.quantity - sale_lines.returned_quantity as open_quantity
-    from unnest(cast(:member_ids as text[]), cast(:skus as text[]), cast(:prices as bigint[]))
-         as key (member, sku, price)
-    join sales on sales.member_id = key.member and sales.partner_id = :partner_id
-    join sale_lines on sale_lines.sale_id = sales.id and sale_lines.sku = key.sku
-     and sale_lines.unit_price_micro = key.price
-    where sale_lines.returned_quantity < sale_lines.quantity
+    from sales join sale_lines on sale_lines.sale_id = sales.id
+    where sales.partner_id = :partner_id
+      and sales.member_id = any(cast(:members as text[]))
+      and sale_lines.returned_quantity < sale_lines.quantity
+      and (sales.member_id, sale_lines.sku, sale_lines.unit_price_micro) in (
+          select * from unnest(cast(:member_ids as text[]), cast(:skus as text[]), cast(:prices as bigint[]))
+      )
     order by sales.id, sale_lines.line_number
     for update of sales, sale_lines
 """)
@@ -171,6 +173,7 @@ async def candidates(session: WriteSession, partner_id: str, keys: Sequence[tupl
         _CANDIDATES,
         {
             "partner_id": partner_id,
+            "members": sorted({key[0] for key in keys}),
             "member_ids": [key[0] for key in keys],
             "skus": [key[1] for key in keys],
             "prices": [key[2] for key in keys],
