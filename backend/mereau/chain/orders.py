@@ -64,7 +64,7 @@ _COLUMNS: Final = (
 async def enqueue(session: WriteSession, orders: Sequence[NewOrder]) -> None:
     """Queue orders in the caller's transaction and wake the relayer when it commits.
 
-    An id that was queued before raises IntegrityError: each entry orders its chain work once.
+    An id that was queued before raises psycopg's UniqueViolation: each entry orders its chain work once.
     """
     if not orders:
         return

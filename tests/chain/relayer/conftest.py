@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from chain.relayer.kit import Desk, open_desk
+from chain.relayer.proxy import FaultProxy
 from eth_account import Account
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -53,3 +54,16 @@ async def slow_desk(engine: AsyncEngine, anvil_url: str) -> AsyncIterator[Desk]:
         desk = await open_desk(uuid.uuid4().hex, engine, client, bank, Finality.by_depth(5))
         await client.call("evm_setAutomine", False)
         yield desk
+
+
+@pytest.fixture
+async def proxy(chain_url: str) -> AsyncIterator[FaultProxy]:
+    async with FaultProxy(chain_url) as relay:
+        yield relay
+
+
+@pytest.fixture
+async def faulty_rpc(proxy: FaultProxy) -> AsyncIterator[RpcClient]:
+    """The embedded node through the proxy."""
+    async with RpcClient(proxy.url, timeout_s=5) as client:
+        yield client
