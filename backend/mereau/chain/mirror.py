@@ -249,9 +249,10 @@ class Mirror:
         state.node_head_number = view.head.number
         state.checked_at = self._clock.now()
         await session.flush()
-        for event in matches.foreign:
-            _LOG.warning("chain_foreign_order", kind=event.kind, block=event.block_number, batch=event.batch_id)
         mined, foreign, failed = matches
+        if foreign:
+            first = foreign[0]
+            _LOG.warning("chain_foreign_orders", count=len(foreign), kind=first.kind, block=first.block_number)
         delta = MirrorDelta(state.head_number, mined=mined, final=final, foreign=foreign, failed=failed)
         await self._on_progress(session, delta)
         await mirror_store.announce(session, state.head_number)

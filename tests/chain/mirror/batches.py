@@ -59,9 +59,7 @@ def admin(*hashes: bytes) -> list[Base]:
         id=f"txn_{next(_numbers):05d}", batch_id=head.id, sender=bytes(20), nonce=next(_numbers), state="open"
     )
     attempts = [
-        Attempt(
-            hash=digest, transaction_id=sent.id, raw=b"", max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1
-        )
+        Attempt(hash=digest, transaction_id=sent.id, raw=b"", max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1)
         for digest in hashes
     ]
     return [head, sent, *attempts]

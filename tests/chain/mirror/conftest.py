@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from chain.mirror.kit import Token, deploy
-from chain.mirror.proxy import Proxy
-from chain.mirror.world import World, mirror_of
 from eth_account import Account
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chain.mirror.kit import Token, deploy
+from chain.mirror.proxy import Proxy
+from chain.mirror.world import World, mirror_of
 from fixtures.chain import ChainNode, free_port, wait_for_node
 from mereau.chain.finality import Finality
 from mereau.chain.rpc import RpcClient

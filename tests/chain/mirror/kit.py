@@ -73,9 +73,7 @@ class Token:
     def issue_call(self, credited: Items, trail_root: bytes, number: int) -> bytes:
         packed = contract.pack_list(credited)
         digest = self.domain.issue_digest(PARTNER, number, trail_root, packed)
-        return contract.encode_call(
-            "issue", PARTNER, number, trail_root, packed, _sign(self.partner, digest)
-        )
+        return contract.encode_call("issue", PARTNER, number, trail_root, packed, _sign(self.partner, digest))
 
     async def issue(self, credited: Items, trail_root: bytes = bytes(32)) -> bytes:
         return await self.send(self.issue_call(credited, trail_root, await self.next_sequence()))
@@ -123,9 +121,7 @@ class Token:
         return int(await self.rpc.call("eth_blockNumber"), 16)
 
 
-async def signed(
-    rpc: RpcClient, chain_id: int, sender: LocalAccount, target: bytes | None, data: bytes
-) -> bytes:
+async def signed(rpc: RpcClient, chain_id: int, sender: LocalAccount, target: bytes | None, data: bytes) -> bytes:
     """A legacy transaction with the sender's next nonce."""
     nonce, price = await rpc.batch([("eth_getTransactionCount", (sender.address, "pending")), ("eth_gasPrice", ())])
     fields = {
@@ -141,9 +137,7 @@ async def signed(
     return bytes(sender.sign_transaction(fields).raw_transaction)
 
 
-async def submit(
-    rpc: RpcClient, chain_id: int, sender: LocalAccount, target: bytes | None, data: bytes
-) -> bytes:
+async def submit(rpc: RpcClient, chain_id: int, sender: LocalAccount, target: bytes | None, data: bytes) -> bytes:
     raw = await signed(rpc, chain_id, sender, target, data)
     digest = await rpc.call("eth_sendRawTransaction", raw)
     await receipt_of(rpc, digest)
@@ -152,8 +146,10 @@ async def submit(
 
 async def receipt_of(rpc: RpcClient, digest: str) -> dict[str, Any]:
     async with asyncio.timeout(30):
-        while (receipt := await rpc.call("eth_getTransactionReceipt", digest)) is None:
-            await asyncio.sleep(0.01)
+        receipt = None
+        while receipt is None:
+            receipt = await rpc.call("eth_getTransactionReceipt", digest)
+            await asyncio.sleep(0 if receipt else 0.01)
     found: dict[str, Any] = receipt
     return found
 

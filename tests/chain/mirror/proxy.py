@@ -62,9 +62,7 @@ class Proxy:
         writer.close()
 
     async def _answer(self, content: bytes) -> tuple[int, bytes]:
-        response = await self._http.post(
-            self._target, content=content, headers={"content-type": "application/json"}
-        )
+        response = await self._http.post(self._target, content=content, headers={"content-type": "application/json"})
         requests, answers = orjson.loads(content), orjson.loads(response.content)
         single = isinstance(requests, dict)
         if single:

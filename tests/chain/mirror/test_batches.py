@@ -1,11 +1,11 @@
 """Batches are mined by what the chain says was executed, whoever submitted it."""
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chain.mirror.batches import admin, batch, no_such_transaction, redemption
 from chain.mirror.kit import EPOCH_S, address, holder, register_call, root, signed, wallet
 from chain.mirror.world import World, mirror_of
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from mereau.chain.contract import encode_call
 from mereau.chain.delta import MirrorDelta
 from mereau.chain.finality import Finality

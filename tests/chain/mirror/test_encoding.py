@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import rlp as oracle
-from chain.mirror.kit import Token, address, holder, wallet
 from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 from trie import HexaryTrie
 
+from chain.mirror.kit import Token, address, holder, wallet
 from mereau.chain import rlp
 from mereau.chain.contract import encode_call
 from mereau.chain.faults import NodeFaultError

@@ -1,14 +1,15 @@
 """The mirror follows a real chain and holds exactly what the chain holds."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chain.mirror.kit import EPOCH_S, Token, address, deploy, holder, register_call, root, wallet
 from chain.mirror.proxy import Proxy, Refusal
 from chain.mirror.world import World, mirror_of
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from fixtures.chain import ChainNode
 from mereau.chain.contract import UNLIMITED, ZERO_ADDRESS, encode_call, topic
 from mereau.chain.faults import OvertakenError
@@ -101,7 +102,7 @@ async def test_blocks_are_stored_without_gaps_from_the_deployment_on(world: Worl
     blocks = sorted(await world.rows(Block), key=lambda block: block.number)
     first = world.token.deployment
     assert (blocks[0].number, blocks[0].hash) == (first.block_number, first.block_hash)
-    for before, after in zip(blocks, blocks[1:], strict=False):
+    for before, after in pairwise(blocks):
         assert (after.number, after.parent_hash) == (before.number + 1, before.hash)
 
 
@@ -152,9 +153,7 @@ async def test_another_contract_leaves_no_trace(world: World, rpc: RpcClient, ch
     await stranger.issue([(wallet(8), 1000)])
     await world.mirror.step()
     assert await world.balances() == {}
-    assert {event.block_number for event in await world.rows(ChainEvent)} < set(
-        range(stranger.deployment.block_number)
-    )
+    assert {event.block_number for event in await world.rows(ChainEvent)} < set(range(stranger.deployment.block_number))
 
 
 async def test_blocks_without_our_logs_need_no_receipts(engine: AsyncEngine, token: Token, proxy: Proxy) -> None:
@@ -170,9 +169,7 @@ async def test_blocks_without_our_logs_need_no_receipts(engine: AsyncEngine, tok
         assert proxy.methods.count("eth_getBlockReceipts") == 1
 
 
-async def test_a_node_without_block_receipts_is_asked_for_each(
-    engine: AsyncEngine, token: Token, proxy: Proxy
-) -> None:
+async def test_a_node_without_block_receipts_is_asked_for_each(engine: AsyncEngine, token: Token, proxy: Proxy) -> None:
     def without(method: str, params: list[object], result: object) -> object:
         if method == "eth_getBlockReceipts":
             raise Refusal(-32601, "the method eth_getBlockReceipts does not exist/is not available")

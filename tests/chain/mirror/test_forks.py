@@ -1,13 +1,13 @@
 """Headers of each fork's rules as anvil makes them, and receipts of each transaction type."""
 
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
-from chain.mirror.conftest import ANVIL, ANVIL_KEY
-from chain.mirror.kit import receipt_of
 from eth_account import Account
 
+from chain.mirror.conftest import ANVIL, ANVIL_KEY
+from chain.mirror.kit import receipt_of
 from fixtures.chain import free_port, wait_for_node
 from mereau.chain.headers import check_links, read_header
 from mereau.chain.receipts import prove_receipts
@@ -19,13 +19,12 @@ SENDER = Account.from_key(ANVIL_KEY)
 
 
 @pytest.fixture(params=FORKS)
-async def fork(request: pytest.FixtureRequest) -> AsyncIterator[RpcClient]:
+def fork_url(request: pytest.FixtureRequest) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen([ANVIL, "--silent", "--port", str(port), "--hardfork", request.param])
     try:
         wait_for_node(f"http://127.0.0.1:{port}", process)
-        async with RpcClient(f"http://127.0.0.1:{port}") as rpc:
-            yield rpc
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -38,9 +37,15 @@ async def send(rpc: RpcClient, **fields: object) -> None:
     await receipt_of(rpc, await rpc.call("eth_sendRawTransaction", bytes(raw)))
 
 
-async def test_blocks_of_every_fork_are_proven(fork: RpcClient, request: pytest.FixtureRequest) -> None:
-    name = request.node.callspec.params["fork"]
-    age = FORKS.index(name)
+async def test_blocks_of_every_fork_are_proven(fork_url: str, request: pytest.FixtureRequest) -> None:
+    age = FORKS.index(request.node.callspec.params["fork_url"])
+    async with RpcClient(fork_url) as rpc:
+        kinds = await proven_kinds(rpc, age)
+    assert kinds == {0, *([1] if age >= 2 else []), *([2] if age >= 3 else []), *([4] if age >= 7 else [])}
+
+
+async def proven_kinds(fork: RpcClient, age: int) -> set[int]:
+    """The transaction types in the receipts of a chain whose blocks were all proven."""
     price = {"gasPrice": 10**10}
     dynamic = {"maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1}
     await send(fork, **price)
@@ -62,4 +67,4 @@ async def test_blocks_of_every_fork_are_proven(fork: RpcClient, request: pytest.
         receipts = await fork.call("eth_getBlockReceipts", header.hash)
         prove_receipts(header, receipts)
         kinds |= {int(receipt["type"], 16) for receipt in receipts}
-    assert kinds == {0, *([1] if age >= 2 else []), *([2] if age >= 3 else []), *([4] if age >= 7 else [])}
+    return kinds

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from chain.mirror.batches import batch, redemption
 from chain.mirror.kit import Token, address, holder, root, signed, wallet
 from chain.mirror.world import World, mirror_of
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from mereau.chain import mirror_store
 from mereau.chain.finality import Finality
 from mereau.chain.mirror import StepOutcome

@@ -71,6 +71,18 @@ def test_a_failure_halves_the_range_and_one_block_is_the_least() -> None:
     assert seen == [1, 1, 1]
 
 
+def test_what_failed_is_not_tried_again_soon() -> None:
+    pace = Pace(blocks=16)
+    pace.failed()
+    seen = set()
+    for _ in range(63):
+        pace.done(events=0, took_s=0)
+        seen.add(pace.blocks)
+    assert seen == {8}
+    pace.done(events=0, took_s=0)
+    assert pace.blocks == 16
+
+
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 100)) | st.none(), max_size=30))
 def test_the_range_is_always_within_its_bounds(answers: list[tuple[int, float] | None]) -> None:
     pace = Pace()

@@ -60,9 +60,7 @@ class World:
         blocks, transfers, events = [await self.rows(model) for model in (Block, Transfer, ChainEvent)]
         return {
             "blocks": {(row.number, row.hash, row.parent_hash, row.timestamp_s) for row in blocks},
-            "transfers": {
-                (row.block_number, row.log_index, row.source, row.target, row.tokens) for row in transfers
-            },
+            "transfers": {(row.block_number, row.log_index, row.source, row.target, row.tokens) for row in transfers},
             "events": {
                 (row.block_number, row.log_index, row.transaction_hash, row.name, str(sorted(row.data.items())))
                 for row in events
