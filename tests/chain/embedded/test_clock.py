@@ -50,11 +50,11 @@ def test_far_ahead_mining_slows_down_to_the_clocks_pace(chain: EmbeddedChain) ->
     """However many blocks are asked for, the delay grows to the second that each block adds."""
     assert chain.pacing_delay_s() == 0
     delays = []
-    for _ in range(70):
+    for _ in range(260):
         chain.mine_empty()
         delays.append(chain.pacing_delay_s())
-    assert delays[20] == 0
-    assert 0 < delays[45] < 1
+    assert delays[100] == 0
+    assert 0 < delays[180] < 1
     assert delays[-1] == 1
     assert max(delays) == 1
 
@@ -72,7 +72,8 @@ def test_a_development_chain_moves_its_clock(start_node: StartNode) -> None:
     before = head_time(rpc)
     assert rpc("evm_increaseTime", YEAR_S) == YEAR_S
     assert rpc("evm_mine") == "0x0"
-    assert 0 <= head_time(rpc) - before - YEAR_S < 60
+    # The head before was itself a second or two ahead of the clock.
+    assert -5 <= head_time(rpc) - before - YEAR_S < 60
     seen = rpc("eth_call", {"to": contract}, "latest")
     assert int(seen[66:130], 16) == head_time(rpc)
     assert rpc("evm_increaseTime", "0x3c") == YEAR_S + 60
@@ -81,7 +82,7 @@ def test_a_development_chain_moves_its_clock(start_node: StartNode) -> None:
     began = time.monotonic()
     for _ in range(3):
         rpc.mine(account(0))
-    assert head_time(rpc) >= before + YEAR_S
+    assert head_time(rpc) >= before + YEAR_S - 5
     assert time.monotonic() - began < 10
 
 

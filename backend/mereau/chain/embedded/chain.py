@@ -18,11 +18,12 @@ from mereau.chain.embedded.world import World
 FUNDS_WEI = 10**24
 _ANCESTORS_MAX = 256
 
-# Blocks may run ahead of the wall clock, one second each, so that a burst is not held up. From the first
-# bound on, mining waits longer the further ahead it is; at the second it waits the whole second that a
-# block adds. So block times are never more than about a minute ahead, and fall back when the burst ends.
-_AHEAD_FREE_S = 30
-_AHEAD_MAX_S = 60
+# Blocks may run ahead of the wall clock, one second each, so that a burst is not held up: an import sends
+# a hundred batches one after the other. From the first bound on, mining waits longer the further ahead it
+# is; at the second it waits the whole second that a block adds. So block times are never more than four
+# minutes ahead, and fall back when the burst ends. Deadlines in orders need more room than that.
+_AHEAD_FREE_S = 120
+_AHEAD_MAX_S = 240
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,7 @@ class Head(NamedTuple):
 
 
 class EmbeddedChain:
-    """
-    One chain over one store.
+    """One chain over one store.
 
     `submit`, `mine_empty` and `estimate` belong to one thread; everything else only reads committed blocks
     and may run on any thread. Raises StoreMismatchError if the store holds another chain.
@@ -62,8 +62,7 @@ class EmbeddedChain:
         return self._head
 
     def submit(self, raws: Sequence[bytes]) -> list[bytes | ChainError]:
-        """
-        Take signed transactions in order; answers each one's hash or its refusal.
+        """Take signed transactions in order; answers each one's hash or its refusal.
 
         A hash is answered only when the transaction is on disk: in a block, or queued behind a missing nonce.
         """

@@ -1,5 +1,4 @@
-"""
-Recursive Length Prefix, strict on input: what decodes encodes back to the same bytes.
+"""Recursive Length Prefix, strict on input: what decodes encodes back to the same bytes.
 
 The library's sedes cost tens of microseconds per trie node; every state access pays for one of these.
 """

@@ -9,7 +9,6 @@ from mereau.chain.embedded.blocks import (
     NO_REQUESTS,
     NO_UNCLES,
     Header,
-    Receipt,
     decode_body,
     decode_receipts,
 )
@@ -121,34 +120,26 @@ def _authorization_json(grant: Any) -> Json:
 def receipts_json(row: BlockRow, *, chain_id: int) -> list[Json]:
     """The receipts of a block in order."""
     header = Header.decode(row.header)
-    block_hash, number = hexed(row.digest), hex(header.number)
     answers: list[Json] = []
     gas_before = log_index = 0
     bodies, receipts = decode_body(row.body), decode_receipts(row.receipts)
     for position, ((raw, sender), receipt) in enumerate(zip(bodies, receipts, strict=True)):
         transaction = decode_mined(raw, sender, chain_id)
-        digest = hexed(transaction.hash)
-        place = {
-            "blockHash": block_hash,
-            "blockNumber": number,
-            "transactionHash": digest,
-            "transactionIndex": hex(position),
-        }
-        answers.append(
-            {
-                **place,
-                "type": hex(receipt.type_id),
-                "status": hex(receipt.status),
-                "from": hexed(sender),
-                "to": hexed(transaction.to) if transaction.to else None,
-                "contractAddress": None if transaction.to else hexed(_created(transaction)),
-                "gasUsed": hex(receipt.cumulative_gas - gas_before),
-                "cumulativeGasUsed": hex(receipt.cumulative_gas),
-                "effectiveGasPrice": hex(transaction.price(header.base_fee)),
-                "logsBloom": hexed(receipt.bloom),
-                "logs": [_log_json(log, place, log_index + offset, header) for offset, log in enumerate(receipt.logs)],
-            }
-        )
+        place = _place(row, transaction.hash, position)
+        log_place = _log_place(place, header)
+        answers.append({
+            **place,
+            "type": hex(receipt.type_id),
+            "status": hex(receipt.status),
+            "from": hexed(sender),
+            "to": hexed(transaction.to) if transaction.to else None,
+            "contractAddress": None if transaction.to else hexed(_created(transaction)),
+            "gasUsed": hex(receipt.cumulative_gas - gas_before),
+            "cumulativeGasUsed": hex(receipt.cumulative_gas),
+            "effectiveGasPrice": hex(transaction.price(header.base_fee)),
+            "logsBloom": hexed(receipt.bloom),
+            "logs": [_log_json(log, log_place, index) for index, log in enumerate(receipt.logs, log_index)],
+        })  # fmt: skip
         gas_before = receipt.cumulative_gas
         log_index += len(receipt.logs)
     return answers
@@ -161,26 +152,23 @@ def logs_json(
     topics: tuple[frozenset[bytes], ...],
 ) -> Iterator[Json]:
     """The logs of a block that pass the filter, in order."""
-    block_hash, number = hexed(row.digest), hex(header.number)
     log_index = 0
-    for position, (mined, receipt) in enumerate(zip(decode_body(row.body), _receipts(row), strict=True)):
-        place: Json | None = None
-        for offset, log in enumerate(receipt.logs):
-            if not _passes(log, addresses, topics):
-                continue
-            if place is None:
-                place = {
-                    "blockHash": block_hash,
-                    "blockNumber": number,
-                    "transactionHash": hexed(keccak(mined.raw)),
-                    "transactionIndex": hex(position),
-                }
-            yield _log_json(log, place, log_index + offset, header)
+    bodies, receipts = decode_body(row.body), decode_receipts(row.receipts)
+    for position, (mined, receipt) in enumerate(zip(bodies, receipts, strict=True)):
+        place = _log_place(_place(row, keccak(mined.raw), position), header)
+        for index, log in enumerate(receipt.logs, log_index):
+            if _passes(log, addresses, topics):
+                yield _log_json(log, place, index)
         log_index += len(receipt.logs)
 
 
-def _receipts(row: BlockRow) -> list[Receipt]:
-    return decode_receipts(row.receipts)
+def _place(row: BlockRow, digest: bytes, position: int) -> Json:
+    return {
+        "blockHash": hexed(row.digest),
+        "blockNumber": hex(row.number),
+        "transactionHash": hexed(digest),
+        "transactionIndex": hex(position),
+    }
 
 
 def _passes(log: Any, addresses: frozenset[bytes], topics: tuple[frozenset[bytes], ...]) -> bool:
@@ -192,16 +180,18 @@ def _passes(log: Any, addresses: frozenset[bytes], topics: tuple[frozenset[bytes
     return all(not wanted or topic in wanted for wanted, topic in zip(topics, found, strict=False))
 
 
-def _log_json(log: Any, place: Json, log_index: int, header: Header) -> Json:
+def _log_json(log: Any, place: Json, log_index: int) -> Json:
     return {
         **place,
         "address": hexed(log[0]),
         "topics": [hexed(topic) for topic in log[1]],
         "data": hexed(log[2]),
         "logIndex": hex(log_index),
-        "blockTimestamp": hex(header.timestamp),
-        "removed": False,
     }
+
+
+def _log_place(place: Json, header: Header) -> Json:
+    return {**place, "blockTimestamp": hex(header.timestamp), "removed": False}
 
 
 def _created(transaction: Transaction) -> bytes:

@@ -35,8 +35,7 @@ def call(chain: EmbeddedChain, request: Any, block: Any = "latest") -> str:
 
 @method("eth_estimateGas", Lane.EXECUTE)
 def estimate_gas(chain: EmbeddedChain, request: Any, block: Any = "latest") -> str:
-    """
-    The gas of one run on the head at the cap, before refunds, and a margin; never above the cap.
+    """The gas of one run on the head at the cap, before refunds, and a margin; never above the cap.
 
     There is no search for the least sufficient limit: unused gas is given back, and a relayer pays for each
     simulation in time.

@@ -1,5 +1,4 @@
-"""
-py-evm's computation with a shorter path through the opcodes that contracts execute most.
+"""py-evm's computation with a shorter path through the opcodes that contracts execute most.
 
 py-evm spends six calls on an ADD. Here the stack holds only integers, constant gas is charged in the loop,
 and the plain opcodes are one function each. Everything with rules of its own (storage, logs, calls,

@@ -77,8 +77,7 @@ class _Miner:
 
 
 def create_app(chain: EmbeddedChain, *, host: str = "127.0.0.1") -> App:
-    """
-    The JSON-RPC application. It owns its threads, not the store: close that after the app stopped.
+    """The JSON-RPC application. It owns its threads, not the store: close that after the app stopped.
 
     Served on a loopback or named `host`, it answers only requests addressed to that name: a page whose own
     name resolves here (DNS rebinding) is refused.
@@ -190,8 +189,7 @@ def serve(
     funded: Sequence[str],
     development: bool = False,
 ) -> None:
-    """
-    Serve the chain in `data_dir` until SIGTERM or SIGINT; creates it at the first start.
+    """Serve the chain in `data_dir` until SIGTERM or SIGINT; creates it at the first start.
 
     `funded` are 0x addresses that genesis gives 10^24 wei each. Port 0 takes a free one, named in the log
     line `chain_ready`. `development` enables evm_increaseTime and evm_mine. Raises StoreMismatchError when

@@ -1,5 +1,4 @@
-"""
-The chain on disk: one SQLite file, one transaction per block.
+"""The chain on disk: one SQLite file, one transaction per block.
 
 A block, its trie nodes, its index and what it removes from the queue commit together with
 `synchronous=FULL`: after SIGKILL or a power cut the file holds whole blocks only, and every block whose
@@ -65,8 +64,7 @@ class _NodeCache:
 
 
 class ChainStore:
-    """
-    The store in a data directory, held by one process at a time.
+    """The store in a data directory, held by one process at a time.
 
     Raises StoreLockedError if another process holds it. Writes belong to one thread; reads may come from
     any thread, each on a connection of its own, and see whole blocks only.

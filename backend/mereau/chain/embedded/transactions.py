@@ -1,5 +1,4 @@
-"""
-Signed transactions: decoding, sender, and what they must pay before they run.
+"""Signed transactions: decoding, sender, and what they must pay before they run.
 
 Types 0, 1, 2 and 4 (EIP-155, 2930, 1559, 7702). Blob transactions are refused: there is nobody here to keep
 blobs. The attribute names are those that py-evm's executor reads.
@@ -100,8 +99,7 @@ class Transaction:
 
 
 def decode_transaction(raw: bytes, *, chain_id: int) -> Transaction:
-    """
-    The transaction that `raw` encodes, its sender recovered.
+    """The transaction that `raw` encodes, its sender recovered.
 
     Raises InvalidTransactionError for bytes that are no transaction, another chain's id or a bad signature.
     """

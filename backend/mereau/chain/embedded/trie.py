@@ -1,5 +1,4 @@
-"""
-The Merkle-Patricia trie, read one key at a time and written one batch at a time.
+"""The Merkle-Patricia trie, read one key at a time and written one batch at a time.
 
 A block changes hundreds of slots at once. Writing them together hashes every touched node once, where a
 trie library hashes the path to the root again for every key. Keys must be prefix-free (all of one length,

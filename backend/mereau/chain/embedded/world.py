@@ -1,5 +1,4 @@
-"""
-The accounts and slots that one block, or one call, reads and changes, over the state trie.
+"""The accounts and slots that one block, or one call, reads and changes, over the state trie.
 
 It stands in for py-evm's account database, whose layers of journals, caches and access logs cost more than
 the execution itself. Every change is noted in one undo list, so a snapshot is a length and a revert walks
