@@ -137,19 +137,24 @@ def rendered() -> dict[Path, str]:
         VERIFIER_ARTIFACT: {key: product[key] for key in VERIFIER_KEYS},
     }
     files |= {TEST_ARTIFACTS / f"{Path(unit).stem}.json": artifact(unit) for unit in TEST_UNITS}
-    return {path: json.dumps(content, indent=1, ensure_ascii=False) + "\n" for path, content in files.items()}
+    return {path: text(content) for path, content in files.items()}
+
+
+def text(content: dict[str, Any]) -> str:
+    """One spelling of an artifact, with lines that a diff can show."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:
     files = rendered()
     if arguments == ["--check"]:
-        stale = [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]
+        stale = [path for path, fresh in files.items() if not path.exists() or path.read_text("utf-8") != fresh]
         for path in stale:
             sys.stderr.write(f"stale: {path.relative_to(ROOT)}; run contracts/build.py and commit the result\n")
         return 1 if stale else 0
-    for path, text in files.items():
+    for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(content, encoding="utf-8")
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
     return 0
 

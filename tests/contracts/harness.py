@@ -122,15 +122,15 @@ class Chain:
         receipt = self.mine(factory.constructor(*arguments), self.accounts[0])
         return self.w3.eth.contract(address=receipt["contractAddress"], abi=build["abi"])
 
-    def mine(self, call: Any, sender: str) -> Any:
+    def mine(self, call: Any, sender: str, gas: int = GAS_LIMIT) -> Any:
         """Mines the call in a block of its own and insists on success."""
-        receipt = self.submit(call, sender)
+        receipt = self.submit(call, sender, gas)
         assert receipt["status"] == 1, "the transaction reverted"
         return receipt
 
-    def submit(self, call: Any, sender: str) -> Any:
+    def submit(self, call: Any, sender: str, gas: int = GAS_LIMIT) -> Any:
         """Mines the call in a block of its own, whatever becomes of it."""
-        terms = {"from": sender, "gas": GAS_LIMIT, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1}
+        terms = {"from": sender, "gas": gas, "maxFeePerGas": 10**10, "maxPriorityFeePerGas": 1}
         return self.w3.eth.wait_for_transaction_receipt(call.transact(terms))
 
     def now(self) -> int:
@@ -300,11 +300,12 @@ class Token:
         try:
             call.call({"from": sender or self.roles.relayer})
         except TransactionFailed as failure:
-            # eth-tester puts the revert data into its message, spelled as a Python literal.
-            return self.decoded_error(ast.literal_eval(str(failure).removeprefix("execution reverted: ")))
+            return self.failure(failure)
         raise AssertionError("the call succeeded")
 
-    def decoded_error(self, data: bytes) -> Event:
+    def failure(self, failure: TransactionFailed) -> Event:
+        """The custom error in eth-tester's message, which spells the revert data as a Python literal."""
+        data: bytes = ast.literal_eval(str(failure).removeprefix("execution reverted: "))
         item = self._errors[data[:4]]
         kinds = [field["type"] for field in item["inputs"]]
         values = self.chain.w3.codec.decode(kinds, data[4:])
