@@ -79,9 +79,7 @@ class FaultProxy:
             lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             status, body = await self._answer(await reader.readexactly(int(lengths[0].split(b":")[1])))
             if body is not None:
-                writer.write(
-                    b"HTTP/1.1 %d X\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(body))
-                )
+                writer.write(b"HTTP/1.1 %d X\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(body)))
                 writer.write(body)
                 await writer.drain()
         writer.close()
@@ -93,9 +91,7 @@ class FaultProxy:
         answers = await self._forward(
             [request for request, fault in zip(requests, faults, strict=True) if fault.forward]
         )
-        replies = [
-            self._reply(request, fault, answers) for request, fault in zip(requests, faults, strict=True)
-        ]
+        replies = [self._reply(request, fault, answers) for request, fault in zip(requests, faults, strict=True)]
         if any(fault.hang_up for fault in faults):
             return 0, None
         status = max(fault.status for fault in faults)

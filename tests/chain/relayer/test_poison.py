@@ -28,9 +28,7 @@ async def settle(desk: Desk, passes: int = 3) -> None:
     ("poison", "reason"),
     [({"wallet": ZERO}, "ERC20InvalidReceiver"), ({"tokens": 0}, "LoyaltyAmount")],
 )
-async def test_a_bad_credit_is_rejected_and_the_others_pass(
-    desk: Desk, poison: dict[str, object], reason: str
-) -> None:
+async def test_a_bad_credit_is_rejected_and_the_others_pass(desk: Desk, poison: dict[str, object], reason: str) -> None:
     orders = [issue(desk, number) for number in range(8)]
     orders[5] = replace(orders[5], **poison)  # type: ignore[arg-type] - one field of the parametrisation
     ids = await desk.enqueue(*orders)
@@ -119,9 +117,7 @@ async def test_a_reversal_beyond_what_the_partner_issued_is_rejected(desk: Desk)
     )
     await desk.enqueue(issue(desk, 1, 10))
     await settle(desk)
-    (order_id,) = await desk.enqueue(
-        replace(desk.order(OrderKind.REVERSE, desk.member(1), 3), partner_number=2)
-    )
+    (order_id,) = await desk.enqueue(replace(desk.order(OrderKind.REVERSE, desk.member(1), 3), partner_number=2))
     await settle(desk)
     assert reasons(desk) == {order_id: "LoyaltyReversal"}
     assert await desk.balance(desk.member(1)) == 10

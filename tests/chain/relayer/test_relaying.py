@@ -26,9 +26,7 @@ async def credited(desk: Desk, count: int, tokens: int = 100) -> list[bytes]:
 
 async def test_credits_reach_their_wallets_once(desk: Desk) -> None:
     members = [desk.member(number) for number in range(5)]
-    ids = await desk.enqueue(
-        *(desk.order(OrderKind.ISSUE, one, 10 + place) for place, one in enumerate(members))
-    )
+    ids = await desk.enqueue(*(desk.order(OrderKind.ISSUE, one, 10 + place) for place, one in enumerate(members)))
     async with desk.relayer() as relayer:
         progress = await desk.cycle(relayer)
         idle = await desk.cycle(relayer, 2)
@@ -194,9 +192,7 @@ async def test_orders_of_a_partner_that_is_not_registered_wait_for_it(desk: Desk
     await desk.enqueue(replace(desk.order(OrderKind.ISSUE, member, 5), partner_number=2))
     async with desk.relayer() as relayer:
         assert (await desk.cycle(relayer)).orders == 0
-        call = contract.encode_set_partner(
-            2, desk.actors.partner, allowance=None, period_cap=None, active=True
-        )
+        call = contract.encode_set_partner(2, desk.actors.partner, allowance=None, period_cap=None, active=True)
         await desk.enqueue(desk.admin_order(call, desk.actors.partner_admin))
         await desk.cycle(relayer)
         assert (await desk.cycle(relayer)).orders == 1
