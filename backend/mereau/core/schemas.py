@@ -51,6 +51,7 @@ def parse_instant(value: object) -> datetime:
 
 Instant = Annotated[datetime, BeforeValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
 ExternalId = Annotated[
     str,
     Field(min_length=1, max_length=128, pattern=_NO_CONTROLS, description="The caller's own number for it."),

@@ -1,7 +1,7 @@
 """Sales and returns on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Final, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
@@ -14,6 +14,7 @@ from mereau.core.schemas import (
     Currency,
     ExternalId,
     Instant,
+    Label,
     Money,
     ObjectId,
     ProblemError,
@@ -34,9 +35,6 @@ _MINOR_DIGITS: Final = dict.fromkeys(
     ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0
 ) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)  # fmt: skip
 
-Sku = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Category = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-
 
 class MemberRef(Request):
     """Who bought: our id, or the caller's own number for the member."""
@@ -54,8 +52,8 @@ class MemberRef(Request):
 class SaleLineCreate(Request):
     """One line: its amount, or quantity times unit price; the discount off it and the tax inside it."""
 
-    sku: Sku
-    category: Category | None = None
+    sku: Label
+    category: Label | None = None
     quantity: Quantity = 1
     unit_price_minor: AmountMinor | None = None
     amount_minor: AmountMinor | None = None

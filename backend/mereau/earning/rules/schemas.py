@@ -1,17 +1,15 @@
 """Earning rules on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from mereau.core.schemas import AMOUNT_MINOR_MAX, AmountMinor, ExternalId, Request, Resource
+from mereau.core.schemas import AMOUNT_MINOR_MAX, AmountMinor, ExternalId, Label, Request, Resource
 from mereau.earning.models import EarningRule
 
 _RATE_TOKENS_MAX: Final = 10_000
 _EXCLUSIONS_MAX: Final = 1_000
-
-Excluded = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Rate(Request):
@@ -33,8 +31,8 @@ class RuleCreate(Request):
     basis: Literal["pre_discount", "post_discount"] = "post_discount"
     include_tax: bool = True
     include_shipping: bool = False
-    excluded_skus: list[Excluded] = Field(default=[], max_length=_EXCLUSIONS_MAX)
-    excluded_categories: list[Excluded] = Field(default=[], max_length=_EXCLUSIONS_MAX)
+    excluded_skus: list[Label] = Field(default=[], max_length=_EXCLUSIONS_MAX)
+    excluded_categories: list[Label] = Field(default=[], max_length=_EXCLUSIONS_MAX)
     minimum_minor: AmountMinor = 0
 
 

@@ -1,0 +1,225 @@
+"""Who may do what: every route with every identity, and the status that each must get.
+
+The objects are member A's and partner A's. `staff` works for partner A. A route that is not here fails the suite.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from api.world import RULE, ApiWorld
+
+IDENTITIES = (
+    None, "revoked", "member_a", "member_b", "partner_a", "partner_b", "staff", "operator", "auditor",
+)  # fmt: skip
+
+Request = tuple[str, Any]
+Build = Callable[[ApiWorld], Awaitable[Request]]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A request that is right in itself, and the status for each identity that has a valid key."""
+
+    build: Build
+    member_a: int
+    member_b: int
+    partner_a: int
+    partner_b: int
+    staff: int
+    operator: int
+    auditor: int
+    stranger: int = 401
+
+    def status_for(self, identity: str | None) -> int:
+        if identity in {None, "revoked"}:
+            return self.stranger
+        status: int = getattr(self, str(identity))
+        return status
+
+
+def at(path: str, body: Any = None) -> Build:
+    """A request to a path whose braces name ids of the world."""
+
+    async def build(world: ApiWorld) -> Request:
+        return path.format(**world.ids), body
+
+    return build
+
+
+async def _new_member(world: ApiWorld) -> Request:
+    return "/members", {"external_id": f"new-{next(world.numbers)}"}
+
+
+async def _new_sale(world: ApiWorld) -> Request:
+    """An operator must say whose sale it is; a partner may say that it is its own."""
+    return "/sales", world.a_sale(partner_id=world.ids["partner_a"])
+
+
+async def _new_batch(world: ApiWorld) -> Request:
+    return "/sales/batch", {"sales": [world.a_sale(partner_id=world.ids["partner_a"])]}
+
+
+async def _new_return(world: ApiWorld) -> Request:
+    sale = await world.made("partner_a", "/sales", world.a_sale())
+    body = {
+        "external_id": f"T-{next(world.numbers)}",
+        "occurred_at": "2026-01-06T10:00:00Z",
+        "lines": [{"line_number": 1, "quantity": 1}],
+    }
+    return f"/sales/{sale['id']}/returns", body
+
+
+async def _new_rule(world: ApiWorld) -> Request:
+    return "/earning-rules", RULE | {"external_id": f"rule-{next(world.numbers)}"}
+
+
+async def _new_reward(world: ApiWorld) -> Request:
+    return "/rewards", {
+        "external_id": f"reward-{next(world.numbers)}",
+        "partner_id": world.ids["partner_a"],
+        "name_fr": "Un thé",
+        "name_en": "A tea",
+        "price_tokens": 10,
+    }
+
+
+async def _new_redemption(world: ApiWorld) -> Request:
+    sale = world.a_sale(lines=[{"sku": "cake", "amount_minor": 5_000}])
+    await world.made("partner_a", "/sales", sale)
+    return f"/members/{world.ids['member_a']}/redemptions", {"reward_id": world.ids["reward"]}
+
+
+async def _redemption(world: ApiWorld) -> Request:
+    path, body = await _new_redemption(world)
+    redemption = await world.made("member_a", path, body)
+    return f"/redemptions/{redemption['id']}", None
+
+
+async def _voucher(world: ApiWorld) -> Request:
+    path, body = await _new_redemption(world)
+    redemption = await world.made("member_a", path, body)
+    return f"/redemptions/{redemption['id']}/use", {"code": await world.grant(redemption)}
+
+
+async def _new_partner(world: ApiWorld) -> Request:
+    return "/partners", {"external_id": f"shop-{next(world.numbers)}", "name": "Shop"}
+
+
+def _part_of_partner(collection: str, *fields: str) -> Build:
+    async def build(world: ApiWorld) -> Request:
+        body = {field: f"{field}-{next(world.numbers)}" for field in fields}
+        return f"/partners/{world.ids['partner_a']}/{collection}", body
+
+    return build
+
+
+async def _key_to_revoke(world: ApiWorld) -> Request:
+    path = f"/partners/{world.ids['partner_a']}/api-keys"
+    key = await world.made("partner_a", path, {"name": "short-lived"})
+    return f"/api-keys/{key['id']}", None
+
+
+EVERYBODY = {"member_a": 200, "member_b": 200, "partner_a": 200, "partner_b": 200, "staff": 200, "operator": 200, "auditor": 200}  # fmt: skip
+ONLY_OPERATOR = {"member_a": 403, "member_b": 403, "partner_a": 403, "partner_b": 403, "staff": 403, "auditor": 403}
+NO_MEMBER = {"member_a": 403, "member_b": 403}
+
+EXPECTED: dict[str, Expected] = {
+    "GET /healthz": Expected(at("/../../healthz"), **EVERYBODY, stranger=200),
+    "GET /readyz": Expected(at("/../../readyz"), **EVERYBODY, stranger=200),
+    "GET /metrics": Expected(at("/../../metrics"), **EVERYBODY, stranger=200),
+    "GET /api/v1/openapi.json": Expected(at("/openapi.json"), **EVERYBODY, stranger=200),
+    "POST /api/v1/members": Expected(
+        _new_member, **NO_MEMBER, partner_a=201, partner_b=201, staff=201, operator=201, auditor=403
+    ),
+    "GET /api/v1/members/{member_id}": Expected(
+        at("/members/{member_a}"),
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "GET /api/v1/members/{member_id}/balance": Expected(
+        at("/members/{member_a}/balance"),
+        member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
+    ),
+    "GET /api/v1/members/{member_id}/entries": Expected(
+        at("/members/{member_a}/entries"),
+        member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
+    ),
+    "POST /api/v1/members/{member_id}/redemptions": Expected(
+        _new_redemption,
+        member_a=202, member_b=404, partner_a=403, partner_b=403, staff=403, operator=202, auditor=403,
+    ),
+    "POST /api/v1/sales": Expected(
+        _new_sale, **NO_MEMBER, partner_a=201, partner_b=422, staff=201, operator=201, auditor=403
+    ),
+    "POST /api/v1/sales/batch": Expected(
+        _new_batch, **NO_MEMBER, partner_a=200, partner_b=200, staff=200, operator=200, auditor=403
+    ),
+    "GET /api/v1/sales/{sale_id}": Expected(
+        at("/sales/{sale}"),
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/sales/{sale_id}/returns": Expected(
+        _new_return, **NO_MEMBER, partner_a=201, partner_b=404, staff=201, operator=201, auditor=403
+    ),
+    "POST /api/v1/earning-rules": Expected(_new_rule, **ONLY_OPERATOR, operator=201),
+    "GET /api/v1/earning-rules": Expected(
+        at("/earning-rules"), **NO_MEMBER, partner_a=200, partner_b=200, staff=200, operator=200, auditor=200
+    ),
+    "POST /api/v1/earning-rules/{rule_id}/activate": Expected(
+        at("/earning-rules/{rule}/activate"), **ONLY_OPERATOR, operator=200
+    ),
+    "POST /api/v1/rewards": Expected(_new_reward, **ONLY_OPERATOR, operator=201),
+    "GET /api/v1/rewards": Expected(at("/rewards"), **EVERYBODY),
+    "GET /api/v1/redemptions/{redemption_id}": Expected(
+        _redemption,
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/redemptions/{redemption_id}/use": Expected(
+        _voucher, **NO_MEMBER, partner_a=200, partner_b=404, staff=200, operator=200, auditor=403
+    ),
+    "POST /api/v1/partners": Expected(_new_partner, **ONLY_OPERATOR, operator=201),
+    "GET /api/v1/partners": Expected(
+        at("/partners"), **NO_MEMBER, partner_a=200, partner_b=200, staff=200, operator=200, auditor=200
+    ),
+    "PUT /api/v1/partners/{partner_id}/allowance": Expected(
+        at("/partners/{partner_a}/allowance", {"allowance_tokens": 1_000, "period_cap_tokens": None}),
+        **ONLY_OPERATOR, operator=200,
+    ),
+    "POST /api/v1/partners/{partner_id}/locations": Expected(
+        _part_of_partner("locations", "external_id", "name"),
+        **NO_MEMBER, partner_a=201, partner_b=404, staff=403, operator=201, auditor=403,
+    ),
+    "GET /api/v1/partners/{partner_id}/locations": Expected(
+        at("/partners/{partner_a}/locations"),
+        **NO_MEMBER, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/partners/{partner_id}/staff": Expected(
+        _part_of_partner("staff", "external_id", "display_name"),
+        **NO_MEMBER, partner_a=201, partner_b=404, staff=403, operator=201, auditor=403,
+    ),
+    "GET /api/v1/partners/{partner_id}/staff": Expected(
+        at("/partners/{partner_a}/staff"),
+        **NO_MEMBER, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/partners/{partner_id}/api-keys": Expected(
+        at("/partners/{partner_a}/api-keys", {"name": "till"}),
+        **NO_MEMBER, partner_a=201, partner_b=404, staff=403, operator=201, auditor=403,
+    ),
+    "POST /api/v1/api-keys": Expected(
+        at("/api-keys", {"name": "auditor", "role": "auditor"}), **ONLY_OPERATOR, operator=201
+    ),
+    "GET /api/v1/api-keys": Expected(
+        at("/api-keys"), **NO_MEMBER, partner_a=200, partner_b=200, staff=403, operator=200, auditor=200
+    ),
+    "DELETE /api/v1/api-keys/{key_id}": Expected(
+        _key_to_revoke, **NO_MEMBER, partner_a=204, partner_b=404, staff=403, operator=204, auditor=403
+    ),
+    "GET /api/v1/batches": Expected(
+        at("/batches"), **NO_MEMBER, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200
+    ),
+    "GET /api/v1/batches/{batch_id}": Expected(
+        at("/batches/{batch}"), **NO_MEMBER, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200
+    ),
+    "GET /api/v1/supply": Expected(at("/supply"), **EVERYBODY),
+    "GET /api/v1/chain/status": Expected(at("/chain/status"), **EVERYBODY),
+}  # fmt: skip
