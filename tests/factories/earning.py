@@ -1,5 +1,6 @@
 """A ledger world with an active earning rule, and short words for selling and bringing back."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -90,6 +91,15 @@ class Shop(LedgerWorld):
             rule = await earning.create_rule(session, external_id, spec, self.now, actor="key:test")
             await earning.activate_rule(session, rule.id, self.now, actor="key:test")
             return f"{rule.id}@{rule.version}"
+
+    async def wait_for_a_waiter(self) -> None:
+        """Return once some transaction of this database waits for another one's lock."""
+        query = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        for _ in range(3_000):
+            if await self.rows(query):
+                return
+            await asyncio.sleep(0.01)
+        raise TimeoutError("nobody waits")
 
     async def count(self, table: str) -> int:
         ((number,),) = await self.rows(f"select count(*) from {table}")

@@ -1,0 +1,71 @@
+"""The number of statements does not depend on how many sales or returns a call brings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from factories.earning import Shop, a_line, refused
+from mereau.earning.service import RecordedSale
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Everything that psycopg sends meanwhile: statements and COPYs."""
+    sent: list[str] = []
+    execute, copy = psycopg.AsyncCursor.execute, psycopg.AsyncCursor.copy
+
+    async def counting_execute(self: object, query: object, *args: object, **kwargs: object) -> object:
+        sent.append(str(query))
+        return await execute(self, query, *args, **kwargs)  # type: ignore[arg-type]  # passes through what came
+
+    def counting_copy(self: object, query: object, *args: object, **kwargs: object) -> object:
+        sent.append(str(query))
+        return copy(self, query, *args, **kwargs)  # type: ignore[arg-type]  # passes through what came
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.AsyncCursor, "execute", counting_execute)
+        patch.setattr(psycopg.AsyncCursor, "copy", counting_copy)
+        yield sent
+
+
+async def test_sales_take_as_many_statements_by_the_thousand_as_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+    await shop.record(shop.a_sale(), shop.a_sale(member=1))
+    for size in (1, 500, 2_000):
+        drafts = [shop.a_sale(a_line(1_000), a_line(250), member=i % 2) for i in range(size)]
+        with counted(monkeypatch) as sent:
+            outcomes = await shop.record(*drafts)
+        assert refused(outcomes) == [None] * size
+        counts.append(len(sent))
+    assert counts[0] == counts[1] == counts[2]
+    assert 0 < counts[0] < 40
+
+
+async def test_recorded_sales_are_recognised_in_a_handful_of_statements(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafts = [shop.a_sale() for _ in range(500)]
+    await shop.record(*drafts)
+    with counted(monkeypatch) as sent:
+        outcomes = await shop.record(*drafts)
+    assert all(isinstance(outcome, RecordedSale) and outcome.duplicate for outcome in outcomes)
+    assert len(sent) <= 5
+
+
+async def test_returns_take_as_many_statements_by_the_hundred_as_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = await shop.record(*(shop.a_sale(a_line(1_000, quantity=2)) for _ in range(301)))
+    sales = [outcome for outcome in outcomes if isinstance(outcome, RecordedSale)]
+    counts = []
+    for part in (sales[:1], sales[1:]):
+        drafts = [shop.a_return(sale, (1, 1)) for sale in part]
+        with counted(monkeypatch) as sent:
+            assert refused(await shop.record_back(*drafts)) == [None] * len(part)
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
+    assert await shop.counters() == (301 * 5, 0, 0, 0)
