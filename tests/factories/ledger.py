@@ -254,14 +254,19 @@ class LedgerWorld:
 
 
 async def make_world(
-    engine: AsyncEngine, *, member_count: int = 2, return_policy: Any = "clamp", now: datetime = START
+    engine: AsyncEngine,
+    *,
+    member_count: int = 2,
+    return_policy: Any = "clamp",
+    now: datetime = START,
+    seed: Seed = SEED,
 ) -> LedgerWorld:
     """Programme, partners and members on an empty database."""
     world = LedgerWorld(engine, now=now)
     async with transaction(engine) as session:
         draft = ProgramDraft("demo", "Démo", "Demo", "Point", "PT", return_policy=return_policy)
         await programs.create(session, draft, now)
-        await wallets.init_branches(session, SEED)
+        await wallets.init_branches(session, seed)
         for name in ("bakery", "café"):
             world.partners.append(await partners.create(session, PartnerDraft(name, name), now))
         drafts = [MemberDraft(f"M{index}", "Ada Lovelace", "ada@example.org") for index in range(member_count)]
