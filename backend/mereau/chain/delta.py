@@ -40,4 +40,5 @@ class MirrorDelta:
 
     @property
     def is_empty(self) -> bool:
+        """Whether only the head moved, so that the ledger has nothing to settle."""
         return not (self.mined or self.final or self.reorged or self.foreign or self.failed)

@@ -34,8 +34,3 @@ def wrap(payload: bytes) -> bytes:
 def list_prefix(payload_length: int) -> bytes:
     """What stands before the members of a list, for writers that join the members themselves."""
     return _prefix(payload_length, _LIST)
-
-
-def string_prefix(length: int) -> bytes:
-    """What stands before a byte string of any length but 1."""
-    return _prefix(length, _STRING)

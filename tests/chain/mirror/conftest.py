@@ -8,7 +8,7 @@ import pytest
 from eth_account import Account
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from chain.mirror.kit import Token, deploy
+from chain.mirror.kit import Token, deploy, root, wallet
 from chain.mirror.proxy import Proxy
 from chain.mirror.world import World, mirror_of
 from fixtures.chain import ChainNode, free_port, wait_for_node
@@ -71,3 +71,14 @@ async def anvil_token(anvil_rpc: RpcClient) -> Token:
 def anvil_world(engine: AsyncEngine, anvil_token: Token) -> World:
     """Blocks are final ten below the head, so that there is room for reorganisations."""
     return mirror_of(engine, anvil_token, finality=Finality.by_depth(10))
+
+
+@pytest.fixture
+async def lying(engine: AsyncEngine, token: Token, proxy: Proxy) -> AsyncIterator[World]:
+    """A mirror behind the proxy that has seen one credit; another credit waits on the chain."""
+    async with RpcClient(proxy.url) as rpc:
+        world = mirror_of(engine, token, rpc=rpc)
+        await token.issue([(wallet(1), 5), (wallet(2), 6)], root("first"))
+        await world.mirror.step()
+        await token.issue([(wallet(1), 10), (wallet(2), 20)], root("second"))
+        yield world

@@ -123,6 +123,15 @@ async def test_the_size_of_chunks_changes_nothing(engine: AsyncEngine, world: Wo
     assert await world.contents() == contents
 
 
+async def test_one_step_goes_only_so_far(engine: AsyncEngine, token: Token) -> None:
+    """Thirty-two chunks, so that a stop is heard on a long way; the next step goes on."""
+    for _ in range(40):
+        await token.rpc.call("evm_mine")
+    slow = mirror_of(engine, token, pace=Pace(blocks=1, blocks_max=1))
+    assert (await slow.mirror.step()).blocks == 32
+    assert (await slow.mirror.step()).head_number == await token.head()
+
+
 async def test_a_restarted_mirror_goes_on_where_it_stood(engine: AsyncEngine, world: World) -> None:
     await world.token.issue([(wallet(1), 5)])
     await world.mirror.step()

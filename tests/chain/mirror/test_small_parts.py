@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mereau.chain.delta import ForeignEvent, MirrorDelta
 from mereau.chain.finality import Finality
 from mereau.chain.pace import Pace
 
@@ -92,3 +93,11 @@ def test_the_range_is_always_within_its_bounds(answers: list[tuple[int, float] |
         else:
             pace.done(events=answer[0], took_s=answer[1])
         assert 1 <= pace.blocks <= 200
+
+
+def test_a_delta_is_empty_only_while_nothing_concerns_a_batch() -> None:
+    assert MirrorDelta(7).is_empty
+    foreign = ForeignEvent("redeem", 7, 0, reference=b"r")
+    for change in ("mined", "final", "reorged", "failed"):
+        assert not MirrorDelta(7, **{change: ["bat_1"]}).is_empty
+    assert not MirrorDelta(7, foreign=[foreign]).is_empty
