@@ -18,11 +18,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
     async def counting_execute(self: object, query: object, *args: object, **kwargs: object) -> object:
         sent.append(str(query))
-        return await execute(self, query, *args, **kwargs)  # type: ignore[arg-type]  # passes through what came
+        return await execute(self, query, *args, **kwargs)
 
     def counting_copy(self: object, query: object, *args: object, **kwargs: object) -> object:
         sent.append(str(query))
-        return copy(self, query, *args, **kwargs)  # type: ignore[arg-type]  # passes through what came
+        return copy(self, query, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(psycopg.AsyncCursor, "execute", counting_execute)
