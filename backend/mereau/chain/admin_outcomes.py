@@ -44,7 +44,7 @@ class AdminOutcomes:
             return 0, await self._mined(batch, receipt, state, mirror)
         for nonce in sorted({nonce for _, _, nonce in attempts}):
             ours = {digest for digest, _, used in attempts if used == nonce}
-            spender = await self._spender(batch, nonce, state)
+            spender = await self._spender(batch, nonce, state, mirror)
             if spender is None or spender in ours:
                 return 0, 0
             _LOG.error("foreign_nonce", sender="0x" + batch.sender.hex(), nonce=nonce, by="0x" + spender.hex())
@@ -95,8 +95,8 @@ class AdminOutcomes:
             return str(decode_revert(error.data))
         return f"reverted in block {number}"
 
-    async def _spender(self, batch: OpenBatch, nonce: int, state: ChainState) -> bytes | None:
-        """The transaction that spent the sender's nonce, or None while it is unspent.
+    async def _spender(self, batch: OpenBatch, nonce: int, state: ChainState, mirror: MirrorView) -> bytes | None:
+        """The transaction that spent the sender's nonce, or None while no final block holds one.
 
         The block is found by bisecting the account's nonce over the chain's history. A node that has forgotten
         that history leaves the batch to an operator.
@@ -105,6 +105,8 @@ class AdminOutcomes:
             return None
         try:
             number = await _spent_in(state.pinned, batch.sender, nonce)
+            if number > mirror.final_number:
+                return None
             block = await state.pinned.rpc.call("eth_getBlockByNumber", quantity(number), True)
         except RpcError as error:
             async with self._lease.writing() as session:

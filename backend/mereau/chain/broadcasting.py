@@ -25,7 +25,7 @@ from mereau.chain.fees import FeePolicy, bumped, market_fees
 from mereau.chain.lease import Lease
 from mereau.chain.relayer_queries import OpenTransaction
 from mereau.chain.rpc import RpcClient
-from mereau.chain.signing import Signer
+from mereau.chain.signing import Signer, SignerRefusedError
 from mereau.chain.transactions import Fees, SignedTransaction, UnsignedTransaction, decode_transaction
 from mereau.core.clock import Clock
 from mereau.core.db import snapshot
@@ -104,7 +104,10 @@ class Broadcaster:
             lane = [one for one in unspent if one.sender == sender]
             sent += await self._fill_gaps(lane, account_nonces[sender])
             for one in lane:
-                sent += await self._tend(one)
+                try:
+                    sent += await self._tend(one)
+                except SignerRefusedError as error:
+                    _LOG.error("signer_refused", transaction=one.id, reason=error.detail)
         return sent
 
     async def _fill_gaps(self, lane: Sequence[OpenTransaction], account_nonce: int) -> int:

@@ -18,10 +18,12 @@ from mereau.chain.admin_outcomes import AdminOutcomes
 from mereau.chain.broadcasting import Broadcaster
 from mereau.chain.contract import Redemption, Revert, encode_call, pack_redemptions, unpack_redemptions
 from mereau.chain.drafting import Drafter, Line
+from mereau.chain.errors import RpcError
 from mereau.chain.lease import Lease
 from mereau.chain.orders import OrderKind
 from mereau.chain.relayer_queries import MirrorView, OpenBatch, SealedOrder
 from mereau.chain.sealer import ChainState
+from mereau.chain.signing import SignerRefusedError
 from mereau.chain.simulation import Gas, TooLarge, simulate
 from mereau.chain.verdicts import curable
 from mereau.core.db import snapshot
@@ -71,18 +73,23 @@ class Outcomes:
         decision = Decision()
         self._oldest_seq = batches[0].seq if batches else 0
         for batch in batches:
-            if batch.id in carried:
-                continue
-            if batch.transaction_count >= _TRANSACTIONS_MAX:
-                await self._stick(batch, f"{batch.transaction_count} transactions did not execute it")
-            elif batch.kind is OrderKind.ADMIN:
-                sent, rejected = await self._admin.decide(batch, state, mirror)
-                decision = decision.plus(Decision(sent=sent, rejected=rejected))
-            elif batch.kind is OrderKind.REDEEM:
-                decision = decision.plus(await self._redemptions(batch, state, mirror))
-            else:
-                decision = decision.plus(await self._line(batch, state, mirror))
+            if batch.id not in carried:
+                try:
+                    decision = decision.plus(await self._decide(batch, state, mirror))
+                except (RpcError, SignerRefusedError) as error:
+                    # One batch that the node or a signer refuses must not hold up the others.
+                    _LOG.error("batch_undecided", batch=batch.id, reason=str(error))
         return decision
+
+    async def _decide(self, batch: OpenBatch, state: ChainState, mirror: MirrorView) -> Decision:
+        if batch.transaction_count >= _TRANSACTIONS_MAX:
+            return await self._stick(batch, f"{batch.transaction_count} transactions did not execute it")
+        if batch.kind is OrderKind.ADMIN:
+            sent, rejected = await self._admin.decide(batch, state, mirror)
+            return Decision(sent=sent, rejected=rejected)
+        if batch.kind is OrderKind.REDEEM:
+            return await self._redemptions(batch, state, mirror)
+        return await self._line(batch, state, mirror)
 
     async def _line(self, batch: OpenBatch, state: ChainState, mirror: MirrorView) -> Decision:
         line = state.line(batch.kind, batch.partner_number)
@@ -94,6 +101,7 @@ class Outcomes:
         if isinstance(outcome, Gas):
             return await self._send(batch, batch.call_data, outcome, state)
         if isinstance(outcome, Revert) and self._may_pass(batch, outcome):
+            _LOG.info("batch_waits", batch=batch.id, reason=str(outcome))
             return Decision()
         return await self._void(batch, Line(line.signer, batch.sequence), outcome, state)
 
@@ -163,7 +171,7 @@ class Outcomes:
     async def _release(self, ids: Sequence[str]) -> int:
         if ids:
             async with self._lease.writing() as session:
-                await store.release(session, ids, forget_nonce=True)
+                await store.release(session, ids)
         return len(ids)
 
     async def _resend_redemptions(self, batch: OpenBatch, live: set[bytes], state: ChainState) -> Decision:
@@ -219,10 +227,11 @@ class Outcomes:
         _LOG.warning("batch_superseded", batch=batch.id, detail=detail)
         return Decision(requeued=requeued)
 
-    async def _stick(self, batch: OpenBatch, detail: str) -> None:
+    async def _stick(self, batch: OpenBatch, detail: str) -> Decision:
         async with self._lease.writing() as session:
             await store.set_stuck(session, batch.id, detail)
         _LOG.error("batch_stuck", batch=batch.id, detail=detail)
+        return Decision()
 
 
 def _packed(call_data: bytes) -> bytes:

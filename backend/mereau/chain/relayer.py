@@ -32,7 +32,7 @@ from mereau.chain.outcomes import Outcomes
 from mereau.chain.pinned import PinnedBlock
 from mereau.chain.relayer_queries import MirrorView, OpenBatch, OpenTransaction
 from mereau.chain.rpc import RpcClient
-from mereau.chain.sealer import ChainState, OnRejected, Sealer
+from mereau.chain.sealer import ChainState, OnRejected, Sealed, Sealer
 from mereau.chain.sealing import Limits, group
 from mereau.chain.signing import Signer, SignerRefusedError
 from mereau.core.clock import Clock
@@ -42,6 +42,7 @@ _LOG: Final = structlog.get_logger()
 LEASE_NAME: Final = "relayer"
 
 _SLICE_S: Final = 0.25
+_RETRY_DELAY_S: Final = 1.0
 _PASSING_FAULTS: Final = (
     RpcUnavailableError,
     RpcError,
@@ -58,13 +59,15 @@ class RelayerPolicy:
 
     `seal_delay_s`: an order waits at most this long for company; a full batch does not wait.
     `window_orders_max`: orders read at once; bounds memory. `in_flight_max`: transactions of the relayer that may
-    be unmined at once; nodes drop what goes far beyond 16.
+    be unmined at once; nodes drop what goes far beyond 16. `open_batches_max`: how far sealing may run ahead of
+    the mirror.
     `poll_delay_s`: a pass is made at least this often, whatever was announced.
     """
 
     seal_delay_s: float = 1.0
     window_orders_max: int = 2_000
     in_flight_max: int = 16
+    open_batches_max: int = 256
     poll_delay_s: float = 5.0
     limits: Limits = field(default_factory=Limits)
     broadcast: BroadcastPolicy = field(default_factory=BroadcastPolicy)
@@ -166,7 +169,7 @@ class Relayer:
             except _PASSING_FAULTS as error:
                 _LOG.warning("relayer_pass_failed", reason=f"{type(error).__name__}: {error}")
                 self._crew = None
-                await _sleep(stop, self._policy.seal_delay_s)
+                await _sleep(stop, _RETRY_DELAY_S)
 
     async def step(self) -> Progress:
         """One pass. Raises RpcUnavailableError, RpcError, LeaseLostError; what was written until then stands.
@@ -198,7 +201,8 @@ class Relayer:
         sealed = Progress()
         if work.ripe:
             in_flight = sum(one.sender == self._relayer for one in unspent)
-            sealed = await self._seal(crew, work, state, self._policy.in_flight_max - in_flight)
+            room = min(self._policy.in_flight_max - in_flight, self._policy.open_batches_max - len(work.batches))
+            sealed = await self._seal(crew, work, state, room)
         return Progress(
             batches=sealed.batches,
             orders=sealed.orders,
@@ -223,7 +227,12 @@ class Relayer:
             line = (one.kind, one.partner_number)
             if batches >= room or line in waiting:
                 continue
-            sealed = await crew.sealer.seal(one, state)
+            try:
+                sealed = await crew.sealer.seal(one, state)
+            except RpcError as error:
+                # One group that the node cannot digest must not hold up the others.
+                _LOG.error("group_refused", kind=one.kind, partner=one.partner_number, reason=str(error))
+                sealed = Sealed(waits=True)
             if sealed.waits:
                 waiting.add(line)
             batches += bool(sealed.orders)

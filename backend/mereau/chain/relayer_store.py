@@ -45,8 +45,8 @@ _REQUEUE: Final = text("""
 _RELEASE: Final = text("""
     update chain_orders
     set state = 'queued', batch_id = null, batch_index = null,
-        nonce = case when :forget_nonce then null else nonce end,
-        deadline = case when :forget_nonce then null else deadline end
+        nonce = case when signature is null then null else nonce end,
+        deadline = case when signature is null then null else deadline end
     where id = any(cast(:ids as text[])) and state = 'sealed'
 """)
 _REJECT: Final = text("""
@@ -163,12 +163,12 @@ async def supersede(session: WriteSession, batch_id: str, detail: str) -> list[s
     return list(await session.scalars(_REQUEUE, {"batch_id": batch_id}))
 
 
-async def release(session: WriteSession, ids: Sequence[str], *, forget_nonce: bool) -> None:
-    """Take redemptions out of their batch and queue them again.
+async def release(session: WriteSession, ids: Sequence[str]) -> None:
+    """Take redemptions whose signature is dead out of their batch and queue them again.
 
-    `forget_nonce` where another redemption finally used the nonce, so that the old signature is dead.
+    A managed one is signed anew; a holder's own signature stays, for the contract to say what is wrong with it.
     """
-    await session.execute(_RELEASE, {"ids": list(ids), "forget_nonce": forget_nonce})
+    await session.execute(_RELEASE, {"ids": list(ids)})
 
 
 async def reject(session: WriteSession, reasons: Sequence[tuple[str, str]]) -> list[str]:

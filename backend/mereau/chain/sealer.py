@@ -125,8 +125,7 @@ class Sealer:
                 return await self._without_signature(group, error, rejected)
             outcome = await self._simulate(draft, state)
             if isinstance(outcome, Gas):
-                await self._store_and_send(draft, outcome, state)
-                return Sealed(len(group.orders), rejected)
+                return Sealed(len(group.orders), rejected, waits=not await self._store_and_send(draft, outcome, state))
             if isinstance(outcome, TooLarge):
                 if len(group.orders) > 1:
                     group = group.first(len(group.orders) // 2)
@@ -220,7 +219,8 @@ class Sealer:
         _LOG.warning("orders_rejected", orders=len(ids), reason=reason)
         return len(ids)
 
-    async def _store_and_send(self, draft: Draft, gas: Gas, state: ChainState) -> None:
+    async def _store_and_send(self, draft: Draft, gas: Gas, state: ChainState) -> bool:
+        """Whether the sender's key was there; without it the sealed batch waits for the key."""
         group = draft.group
         batch = store.SealedBatch(
             id=new_id("bat", self._clock.now()),
@@ -239,14 +239,19 @@ class Sealer:
             await store.seal(session, batch)
         for order in group.orders:
             self.deferrals.fences.pop(order.id, None)
-        await self._broadcaster.send(
-            batch.id,
-            sender=draft.sender,
-            target=draft.target,
-            data=draft.call_data,
-            gas_limit=gas.limit,
-            floor_nonce=await self._floor(draft.sender, state),
-        )
+        try:
+            await self._broadcaster.send(
+                batch.id,
+                sender=draft.sender,
+                target=draft.target,
+                data=draft.call_data,
+                gas_limit=gas.limit,
+                floor_nonce=await self._floor(draft.sender, state),
+            )
+        except SignerRefusedError as error:
+            _LOG.error("signer_refused", sender="0x" + draft.sender.hex(), reason=error.detail)
+            return False
+        return True
 
     async def _floor(self, sender: bytes, state: ChainState) -> int:
         floor = state.account_nonces.get(sender)

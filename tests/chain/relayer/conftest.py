@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from chain.relayer.kit import Desk, open_desk
-from chain.relayer.proxy import FaultProxy
 from eth_account import Account
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chain.relayer.kit import Desk, open_desk
+from chain.relayer.proxy import FaultProxy
 from fixtures.chain import ChainNode, free_port, wait_for_node
 from mereau.chain.finality import Finality
 from mereau.chain.rpc import RpcClient

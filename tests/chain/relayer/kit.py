@@ -1,5 +1,6 @@
 """A deployed token, a relayer and a mirror on real parts, and the hands that a test needs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mereau.chain import contract, deployment, orders
 from mereau.chain.delta import MirrorDelta
+from mereau.chain.fees import FeePolicy, market_fees
 from mereau.chain.finality import Finality
 from mereau.chain.hashing import keccak
 from mereau.chain.mirror import Mirror
@@ -22,6 +24,7 @@ from mereau.chain.relayer import Progress, Relayer, RelayerPolicy
 from mereau.chain.rpc import RpcClient, hex_bytes
 from mereau.chain.sealer import RejectedOrder
 from mereau.chain.signing import SignerRefusedError
+from mereau.chain.transactions import UnsignedTransaction
 from mereau.core.clock import Clock, ManualClock, SystemClock
 from mereau.core.db import WriteSession, snapshot, transaction
 
@@ -45,6 +48,7 @@ class Keys:
     def __init__(self) -> None:
         self._keys: dict[bytes, coincurve.PrivateKey] = {}
         self.signatures = 0
+        self.used = asyncio.Event()
 
     def add(self, name: str) -> bytes:
         key = key_of(name)
@@ -55,6 +59,13 @@ class Keys:
     def drop(self, address: bytes) -> None:
         del self._keys[address]
 
+    async def until(self, count: int) -> None:
+        """Wait until so many signatures were made in all."""
+        async with asyncio.timeout(60):
+            while self.signatures < count:
+                self.used.clear()
+                await self.used.wait()
+
     async def sign(self, requests: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         signatures = []
         for address, digest in requests:
@@ -63,6 +74,7 @@ class Keys:
             raw = self._keys[address].sign_recoverable(digest, hasher=None)
             signatures.append(raw[:64] + bytes([raw[64] + 27]))
             self.signatures += 1
+            self.used.set()
         return signatures
 
 
@@ -201,9 +213,6 @@ class Desk:
 
 
 async def send_as(rpc: RpcClient, keys: Keys, sender: bytes, data: bytes, target: bytes, gas: int = 3_000_000) -> bytes:
-    from mereau.chain.fees import FeePolicy, market_fees
-    from mereau.chain.transactions import UnsignedTransaction
-
     chain_id = int(await rpc.call("eth_chainId"), 16)
     nonce = int(await rpc.call("eth_getTransactionCount", sender, "pending"), 16)
     unsigned = UnsignedTransaction(chain_id, nonce, await market_fees(rpc, FeePolicy()), gas, target, data)
@@ -244,6 +253,7 @@ async def open_desk(name: str, engine: AsyncEngine, rpc: RpcClient, bank: LocalA
         recorded = await deployment.load(session)
     desk = Desk(name, engine, rpc, keys, actors, recorded, finality)
     await desk.register()
+    keys.signatures = 0
     return desk
 
 

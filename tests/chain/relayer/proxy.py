@@ -31,11 +31,16 @@ Rule = Callable[[str, list[Any]], Fault | None]
 _PASS = Fault()
 
 
+def let_pass(method: str, params: list[Any]) -> Fault | None:
+    """The rule of a node that works."""
+    return None
+
+
 class FaultProxy:
     """Serves on loopback; `rule` is asked for every request and None lets it pass."""
 
     def __init__(self, target: str) -> None:
-        self.rule: Rule = lambda method, params: None
+        self.rule: Rule = let_pass
         self.methods: list[str] = []
         self.sent: list[bytes] = []
         self._target = target
@@ -65,13 +70,13 @@ class FaultProxy:
         def rule(name: str, params: list[Any]) -> Fault | None:
             if name != method:
                 return None
-            self.rule = lambda name, params: None
+            self.rule = let_pass
             return fault
 
         self.rule = rule
 
     def fail_always(self, method: str, fault: Fault) -> None:
-        self.rule = lambda name, params: fault if name == method else None
+        self.rule = lambda name, _: fault if name == method else None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chain.relayer.kit import Desk, frozen, seconds
-from chain.relayer.proxy import Fault, FaultProxy
+from sqlalchemy import text
 
+from chain.relayer.kit import Desk, frozen, seconds
+from chain.relayer.proxy import Fault, FaultProxy, let_pass
 from mereau.chain import relayer_store
 from mereau.chain.errors import RpcUnavailableError
 from mereau.chain.orders import OrderKind
 from mereau.chain.rpc import RpcClient
+from mereau.core.db import transaction
 
 SEND = "eth_sendRawTransaction"
 
@@ -112,7 +114,7 @@ async def test_no_gas_money_is_waited_for(desk: Desk, proxy: FaultProxy, faulty_
     async with desk.relayer(rpc=faulty_rpc) as relayer:
         await desk.cycle(relayer, 3)
         assert [batch.state for batch in await desk.batches()] == ["sealed"]
-        proxy.rule = lambda method, params: None
+        proxy.rule = let_pass
         await desk.cycle(relayer, 2)
     assert len(set(proxy.sent)) == 1
     await assert_executed_once(desk, members)
@@ -208,10 +210,6 @@ async def test_a_frozen_mirror_stops_sealing(desk: Desk) -> None:
 
 
 async def run(desk: Desk, statement: str) -> None:
-    from sqlalchemy import text
-
-    from mereau.core.db import transaction
-
     async with transaction(desk.engine) as session:
         await session.execute(text(statement))
 

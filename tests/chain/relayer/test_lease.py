@@ -4,10 +4,10 @@ import asyncio
 
 import psycopg
 import pytest
-from chain.relayer.kit import Desk
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from chain.relayer.kit import Desk
 from mereau.chain.lease import Lease, LeaseLostError
 from mereau.chain.orders import OrderKind
 from mereau.core.db import snapshot, transaction

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from chain.relayer.kit import Desk
 
+from chain.relayer.kit import Desk
 from mereau.chain import contract
 from mereau.chain.orders import NewOrder, OrderKind
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from chain.relayer.kit import PARTNER, Desk, frozen, seconds
-
 from mereau.chain import contract
 from mereau.chain.contract import pack_redemptions, unpack_redemptions
 from mereau.chain.orders import NewOrder, OrderKind

@@ -4,15 +4,17 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from chain.relayer.kit import NOW, PARTNER, Desk
 from psycopg.errors import UniqueViolation
 
+from chain.relayer.kit import NOW, PARTNER, Desk
+from chain.relayer.proxy import Fault, FaultProxy
 from mereau.chain import contract, merkle, orders
 from mereau.chain.hashing import keccak
 from mereau.chain.orders import NewOrder, OrderKind
-from mereau.chain.rpc import hex_bytes
+from mereau.chain.rpc import RpcClient, hex_bytes
 from mereau.chain.sealing import Limits
 from mereau.core.db import transaction
+from mereau.core.errors import ConfigurationError
 
 
 async def credited(desk: Desk, count: int, tokens: int = 100) -> list[bytes]:
@@ -247,19 +249,54 @@ async def fail_after_queueing(desk: Desk) -> None:
 
 
 async def test_the_loop_wakes_for_orders_and_ends_when_told(desk: Desk) -> None:
+    """Stopped between its signatures, the pass still ends: what was sealed is broadcast."""
     stop = asyncio.Event()
     member = desk.member(1)
-    async with desk.relayer(NOW, poll_delay_s=60) as relayer:
+    async with desk.relayer(NOW, poll_delay_s=250) as relayer:
         running = asyncio.create_task(relayer.run(stop))
-        await asyncio.sleep(0.3)
+        # Each batch takes two signatures: the partner's, then the sender's.
         await desk.enqueue(desk.order(OrderKind.ISSUE, member, 3))
-        async with asyncio.timeout(20):
-            while await desk.balance(member) != 3:
-                await asyncio.sleep(0.02)
+        await desk.keys.until(2)
+        await desk.enqueue(desk.order(OrderKind.ISSUE, member, 4))
+        await desk.keys.until(3)
         stop.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await running
-    assert [batch.order_count for batch in await desk.batches()] == [1]
+    assert [batch.order_count for batch in await desk.batches()] == [1, 1]
+    assert await desk.balance(member) == 7
+
+
+async def test_the_loop_outlives_faults_of_the_node_and_of_signers(
+    desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient
+) -> None:
+    stop = asyncio.Event()
+    proxy.fail_once("eth_getBlockByNumber", Fault(hang_up=True))
+    await desk.enqueue(desk.order(OrderKind.ISSUE, desk.member(1), 3))
+    async with desk.relayer(rpc=faulty_rpc) as relayer:
+        running = asyncio.create_task(relayer.run(stop))
+        await desk.keys.until(1)
+        stop.set()
+        await running
+    assert await desk.balance(desk.member(1)) == 3
+    assert proxy.methods.count("eth_getBlockByNumber") > 1
+
+
+async def test_the_loop_ends_on_another_chain(desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient) -> None:
+    proxy.fail_always("eth_chainId", Fault(result="0x1"))
+    async with desk.relayer(rpc=faulty_rpc) as relayer:
+        with pytest.raises(ConfigurationError):
+            await relayer.run(asyncio.Event())
+
+
+async def test_the_loop_sleeps_until_orders_are_ripe(desk: Desk) -> None:
+    stop = asyncio.Event()
+    await desk.enqueue(desk.order(OrderKind.ISSUE, desk.member(1), 3))
+    async with desk.relayer(seal_delay_s=0.5, poll_delay_s=250) as relayer:
+        running = asyncio.create_task(relayer.run(stop))
+        await desk.keys.until(1)
+        stop.set()
+        await running
+    assert await desk.balance(desk.member(1)) == 3
 
 
 async def test_each_batch_keeps_its_complete_call(desk: Desk) -> None:

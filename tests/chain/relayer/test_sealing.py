@@ -1,0 +1,134 @@
+"""Grouping as a pure function: nothing lost, nothing doubled, limits held, order kept."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mereau.chain.orders import OrderKind
+from mereau.chain.sealing import Group, Limits, QueuedOrder, group
+
+KINDS = [kind for kind in OrderKind if kind is not OrderKind.ADMIN]
+PLACES = {kind: place for place, kind in enumerate(("admin", "issue", "reverse", "redeem", "expire"))}
+
+
+def order(
+    seq: int, kind: OrderKind, partner: int | None = 1, wallet: int = 0, signature: bytes | None = None
+) -> QueuedOrder:
+    return QueuedOrder(
+        f"ent_{seq}",
+        seq,
+        kind,
+        None if kind is OrderKind.EXPIRE else partner,
+        wallet.to_bytes(20, "big"),
+        seq + 1,
+        bytes(32),
+        signature=signature,
+    )
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> list[QueuedOrder]:
+    rows = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(list(OrderKind)),
+                st.integers(1, 3),
+                st.integers(0, 6),
+                st.one_of(st.none(), st.binary(min_size=65, max_size=400)),
+            ),
+            max_size=60,
+        )
+    )
+    orders = [order(seq, *row) for seq, row in enumerate(rows)]
+    return draw(st.permutations(orders))
+
+
+limits = st.builds(Limits, st.integers(1, 12), st.integers(1, 6), st.integers(600, 2_000))
+
+
+@given(window=windows(), limit=limits)
+def test_every_order_but_a_second_redemption_stands_in_one_group(window: list[QueuedOrder], limit: Limits) -> None:
+    grouped = Counter(one.id for part in group(window, limit) for one in part.orders)
+    assert all(count == 1 for count in grouped.values())
+    first_redemptions: set[bytes] = set()
+    expected = set()
+    for one in sorted(window, key=lambda one: one.seq):
+        if one.kind is OrderKind.REDEEM:
+            if one.wallet in first_redemptions:
+                continue
+            first_redemptions.add(one.wallet)
+        expected.add(one.id)
+    assert set(grouped) == expected
+
+
+@given(window=windows(), limit=limits)
+def test_tokens_are_conserved(window: list[QueuedOrder], limit: Limits) -> None:
+    without_redemptions = [one for one in window if one.kind is not OrderKind.REDEEM]
+    groups = group(without_redemptions, limit)
+    assert sum(part.tokens for part in groups) == sum(one.tokens for one in without_redemptions)
+
+
+@given(window=windows(), limit=limits)
+def test_groups_keep_their_limits(window: list[QueuedOrder], limit: Limits) -> None:
+    for part in group(window, limit):
+        assert 1 <= len(part.orders) <= limit.orders_of(part.kind)
+        assert len(part.orders) == 1 or sum(one.size for one in part.orders) <= limit.list_bytes_max
+
+
+@given(window=windows(), limit=limits)
+def test_a_group_is_of_one_kind_and_one_signer_in_queue_order(window: list[QueuedOrder], limit: Limits) -> None:
+    for part in group(window, limit):
+        assert {one.kind for one in part.orders} == {part.kind}
+        if part.kind in {OrderKind.ISSUE, OrderKind.REVERSE}:
+            assert {one.partner_number for one in part.orders} == {part.partner_number}
+        assert list(part.orders) == sorted(part.orders, key=lambda one: one.seq)
+
+
+@given(window=windows(), limit=limits)
+def test_credits_come_before_debits_and_lines_keep_their_order(window: list[QueuedOrder], limit: Limits) -> None:
+    groups = group(window, limit)
+    places = [PLACES[part.kind] for part in groups]
+    assert places == sorted(places)
+    last: dict[tuple[OrderKind, int | None], int] = {}
+    for part in groups:
+        line = (part.kind, part.partner_number)
+        assert part.orders[0].seq > last.get(line, -1) or part.kind is OrderKind.ADMIN
+        last[line] = part.orders[-1].seq
+
+
+@given(window=windows(), limit=limits)
+def test_grouping_does_not_depend_on_the_order_of_reading(window: list[QueuedOrder], limit: Limits) -> None:
+    assert group(window, limit) == group(list(reversed(window)), limit)
+
+
+def test_admin_orders_stand_alone() -> None:
+    groups = group([order(seq, OrderKind.ADMIN) for seq in range(3)], Limits())
+    assert [len(part.orders) for part in groups] == [1, 1, 1]
+
+
+def test_redemptions_of_all_partners_share_a_batch() -> None:
+    window = [order(seq, OrderKind.REDEEM, seq % 3 + 1, wallet=seq) for seq in range(60)]
+    groups = group(window, Limits())
+    assert [len(part.orders) for part in groups] == [50, 10]
+    assert {part.partner_number for part in groups} == {None}
+
+
+def test_long_signatures_fill_a_batch_sooner() -> None:
+    window = [order(seq, OrderKind.REDEEM, wallet=seq, signature=bytes(1_000)) for seq in range(4)]
+    groups = group(window, Limits(list_bytes_max=2_500))
+    assert [len(part.orders) for part in groups] == [2, 2]
+
+
+def test_an_order_beyond_the_bytes_still_gets_its_batch() -> None:
+    (part,) = group([order(1, OrderKind.REDEEM, signature=bytes(5_000))], Limits(list_bytes_max=100))
+    assert len(part.orders) == 1
+
+
+def test_a_group_without_some_of_its_orders() -> None:
+    (whole,) = group([order(seq, OrderKind.ISSUE) for seq in range(4)], Limits())
+    rest = whole.without(["ent_1", "ent_3", "ent_99"])
+    assert [one.id for one in rest.orders] == ["ent_0", "ent_2"]
+    assert [one.id for one in whole.first(1).orders] == ["ent_0"]
+    assert isinstance(rest, Group)
+    assert rest.tokens == 1 + 3
