@@ -19,7 +19,7 @@ from eth_utils import to_checksum_address
 
 CHAIN_ID = 20826
 GWEI = 10**9
-START_LIMIT_S = 30
+START_LIMIT_S = 120
 STRANGER = "0x" + "5a" * 20
 
 _PROGRAM = """
@@ -174,7 +174,7 @@ class Node:
         return self._reap()
 
     def _reap(self) -> int:
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=START_LIMIT_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code

@@ -278,12 +278,6 @@ def test_a_revert_is_mined_and_costs_only_what_it_used(rpc: Client, sender: Loca
     assert int(receipt["gasUsed"], 16) < 30_000
 
 
-def test_a_contract_cannot_send(rpc: Client, sender: LocalAccount, other_sender: LocalAccount) -> None:
-    """EIP-3607 does not touch EIP-7702's delegations, which is the negative twin above."""
-    counter = rpc.deploy(sender, creation(COUNTER))
-    assert rpc("eth_call", {"from": counter, "to": STRANGER}, "latest") == "0x"
-
-
 def test_the_queue_is_bounded(start_node: Any) -> None:
     _, rpc = start_node()
     owner = account(0)
