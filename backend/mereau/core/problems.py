@@ -8,6 +8,7 @@ import psycopg
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -85,10 +86,9 @@ def problem_response(
         "code": error.code,
         "errors": [{"pointer": found.pointer, "code": found.code, "detail": found.detail} for found in error.errors],
         "request_id": request_id,
-        "instance": scope["path"],
+        # A path may hold bytes that are no text; the document stays UTF-8.
+        "instance": scope["path"].encode("utf-8", "replace").decode(),
     }
-    # A path may hold bytes that are no text; the document stays UTF-8.
-    body["instance"] = scope["path"].encode("utf-8", "replace").decode()
     return Response(
         orjson.dumps(body),
         status_code=status or error.status,
@@ -142,13 +142,24 @@ async def _on_database_error(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    headers = error.headers
     if error.status_code == 405:  # noqa: PLR2004
         refusal: MereauError = MethodNotAllowedError("This path does not take this method.")
+        headers = {"Allow": ", ".join(_methods_of(request))}
     elif error.status_code == 404:  # noqa: PLR2004
         refusal = NotFoundError("There is nothing at this path.")
     else:
         refusal = InvalidInputError(str(error.detail))
-    return problem_response(request.scope, refusal, status=error.status_code, headers=error.headers)
+    return problem_response(request.scope, refusal, status=error.status_code, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Every method that the path takes (RFC 9110, section 15.5.6); the framework names one route's alone."""
+    methods: set[str] = set()
+    for context in iter_route_contexts(request.app.routes):
+        if context.path_regex.match(request.scope["path"]):
+            methods |= context.methods or set()
+    return sorted(methods)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
