@@ -19,7 +19,7 @@ from eth_utils import to_checksum_address
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from contracts.harness import EPOCH_S, GAS_LIMIT, U56_MAX, Chain, Redemption, Token, key, pack  # noqa: E402
+from contracts.harness import EPOCH_S, GAS_LIMIT, Chain, Redemption, Token, key  # noqa: E402
 
 SIZES = (1, 50, 200)
 KINDS = ("issue_existing", "issue_new", "reverse", "redeem", "expire")
@@ -158,9 +158,7 @@ def table(figures: dict[str, int]) -> str:
     columns = [*(str(size) for size in SIZES), "max", "max_n"]
     kinds = list(dict.fromkeys(name.removesuffix("_1") for name in figures if name.endswith("_1")))
     lines = [f"{'gas each':<16}" + "".join(f"{column:>9}" for column in columns)]
-    lines += [
-        f"{kind:<16}" + "".join(f"{figures[f'{kind}_{column}']:>9,}" for column in columns) for kind in kinds
-    ]
+    lines += [f"{kind:<16}" + "".join(f"{figures[f'{kind}_{column}']:>9,}" for column in columns) for kind in kinds]
     lines += [f"{name:<25}{value:>9,}" for name, value in figures.items() if name.startswith("oz_")]
     return "\n".join(lines) + "\n"
 

@@ -1,17 +1,10 @@
 """One deployment for the whole folder; every test starts from the same block."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
-from contracts.harness import PARTNER, PARTNER_ID, Chain, Token
-
-
-class Deployed(NamedTuple):
-    chain: Chain
-    closed: Token
-    open: Token
+from contracts.harness import PARTNER, PARTNER_ID, Chain, Deployed, Token
 
 
 @pytest.fixture(scope="session")

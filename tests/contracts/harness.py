@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
@@ -189,9 +189,7 @@ class Token:
         } | overrides
         self.contract = chain.deploy("LoyaltyToken", tuple(self.config.values()))
         self.call = self.contract.functions
-        self._errors = {
-            selector(item)[:4]: item for item in self.contract.abi if item["type"] == "error"
-        }
+        self._errors = {selector(item)[:4]: item for item in self.contract.abi if item["type"] == "error"}
         self._events = {
             selector(item): self.contract.events[item["name"]]()
             for item in self.contract.abi
@@ -225,9 +223,7 @@ class Token:
         self, signer: LocalAccount, partner: int, sequence: int, items: Iterable[tuple[str, int]]
     ) -> ContractFunction:
         debits = pack(items)
-        signature = self.sign(
-            signer, "Reverse", partner=partner, sequence=sequence, trailRoot=ROOT_HASH, debits=debits
-        )
+        signature = self.sign(signer, "Reverse", partner=partner, sequence=sequence, trailRoot=ROOT_HASH, debits=debits)
         return self.call.reverse(partner, sequence, ROOT_HASH, debits, signature)
 
     def expire(self, signer: LocalAccount, sequence: int, items: Iterable[tuple[str, int]]) -> ContractFunction:
@@ -262,9 +258,7 @@ class Token:
         active: bool = True,
     ) -> list[Event]:
         """Sets a partner's terms as the partner admin; by default without limits."""
-        return self.run(
-            self.call.setPartner(partner, signer, allowance, period_cap, active), self.roles.partner_admin
-        )
+        return self.run(self.call.setPartner(partner, signer, allowance, period_cap, active), self.roles.partner_admin)
 
     def fund(self, *items: tuple[str, int]) -> None:
         """Credits members through the standing partner."""
@@ -313,3 +307,11 @@ class Token:
             field["name"]: to_checksum_address(value) if field["type"] == "address" else value
             for field, value in zip(item["inputs"], values, strict=True)
         }
+
+
+class Deployed(NamedTuple):
+    """One chain with a token of either kind: members cannot transfer, members can."""
+
+    chain: Chain
+    closed: Token
+    open: Token

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import subprocess
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -97,7 +98,7 @@ def test_the_order_types_are_those_of_the_sources() -> None:
 
 def test_every_error_and_event_is_explained() -> None:
     lines = (CONTRACTS / "ILoyalty.sol").read_text(encoding="utf-8").splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         if line.strip().startswith(("error ", "event ")):
             assert above.strip().startswith("///"), line
 

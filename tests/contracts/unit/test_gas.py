@@ -75,7 +75,9 @@ def test_the_table_shows_every_figure(
     gas: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     columns = ("1", "50", "200", "max", "max_n")
-    made_up = {f"{kind}_{column}": 1000 + 7 * number for number, (kind, column) in enumerate(product(gas.KINDS, columns))}
+    made_up = {
+        f"{kind}_{column}": 1000 + 7 * number for number, (kind, column) in enumerate(product(gas.KINDS, columns))
+    }
     made_up |= {"oz_single_new": 51_000}
     monkeypatch.setattr(gas, "measure", lambda: made_up)
     assert gas.run(json_only=False) == made_up

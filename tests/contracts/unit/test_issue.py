@@ -99,9 +99,7 @@ def test_refuses_amounts_outside_1_to_2_64(token: Token, amount: int) -> None:
 @pytest.mark.parametrize("length", [1, 31, 33, 63])
 def test_refuses_a_list_with_a_broken_item(token: Token, length: int) -> None:
     credits_ = (pack([(ANNA.address, 1)]) * 2)[:length]
-    signature = token.sign(
-        PARTNER, "Issue", partner=PARTNER_ID, sequence=1, trailRoot=ROOT_HASH, credits=credits_
-    )
+    signature = token.sign(PARTNER, "Issue", partner=PARTNER_ID, sequence=1, trailRoot=ROOT_HASH, credits=credits_)
     order = token.call.issue(PARTNER_ID, 1, ROOT_HASH, credits_, signature)
     assert token.refusal(order) == ("LoyaltyPacked", {"length": length})
 
@@ -145,11 +143,7 @@ class TestAllowance:
     def test_sums_that_would_wrap_64_bits_are_refused(self, token: Token) -> None:
         items = [(ANNA.address, U64_MAX), (ANNA.address, U64_MAX), (BORIS.address, 2)]
         order = token.issue(PARTNER, PARTNER_ID, 1, items)
-        asked = 2 * U64_MAX + 2
-        assert token.refusal(order) in [
-            ("LoyaltyAllowance", {"partner": PARTNER_ID, "left": U56_MAX, "asked": asked}),
-            ("LoyaltySupply", {"left": U64_MAX, "asked": asked}),
-        ]
+        assert token.refusal(order) == ("LoyaltySupply", {"left": U64_MAX, "asked": 2 * U64_MAX + 2})
 
 
 class TestPeriodCap:

@@ -54,9 +54,7 @@ def test_an_account_is_one_word(token: Token) -> None:
     token.fund((ANNA.address, 30))
     token.to_epoch(token.epoch() + 1)
     token.fund((ANNA.address, 8))
-    order = Redemption(
-        member=ANNA.address, amount=9, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 60
-    )
+    order = Redemption(member=ANNA.address, amount=9, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 60)
     token.run(token.redeem((ANNA, order)))
     expected = {"balance": 29, "current": 8, "previous": 30, "nonce": 1, "epoch": token.epoch()}
     assert read(token, account_slot(ANNA.address)) == word(**expected)

@@ -12,9 +12,7 @@ def redemption(token: Token) -> ContractFunction:
     return token.redeem(
         (
             ANNA,
-            Redemption(
-                member=ANNA.address, amount=1, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 10**9
-            ),
+            Redemption(member=ANNA.address, amount=1, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 10**9),
         )
     )
 
@@ -46,9 +44,7 @@ def test_stops_the_change_until_the_admin_lifts_it(paused: Token, name: str) -> 
     call = CHANGES[name](paused)
     assert paused.refusal(call) == ("EnforcedPause", {})
     assert paused.refusal(paused.call.multicall([call._encode_transaction_data()])) == ("EnforcedPause", {})
-    assert paused.run(paused.call.unpause(), paused.roles.admin) == [
-        ("Unpaused", {"account": paused.roles.admin})
-    ]
+    assert paused.run(paused.call.unpause(), paused.roles.admin) == [("Unpaused", {"account": paused.roles.admin})]
     paused.run(call)
 
 

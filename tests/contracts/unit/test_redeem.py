@@ -1,6 +1,7 @@
 """Redemption: the holder's signed order burns, once, and names the partner that honours the reward."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,11 +27,9 @@ def funded(token: Token) -> Token:
     return token
 
 
-def order(token: Token, **fields: object) -> Redemption:
-    standard = Redemption(
-        member=ANNA.address, amount=40, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 60
-    )
-    return replace(standard, **fields)  # type: ignore[arg-type]  # The fields are the dataclass's own.
+def order(token: Token, **fields: Any) -> Redemption:
+    standard = Redemption(member=ANNA.address, amount=40, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 60)
+    return replace(standard, **fields)
 
 
 def redeemed(redemption: Redemption) -> tuple[str, dict[str, object]]:
@@ -137,14 +136,14 @@ def test_every_field_is_signed(funded: Token, field: str) -> None:
     funded.register(2, PARTNER.address)
     redemption = order(funded)
     signature = funded.redemption(ANNA, redemption)[-SIGNATURE_SIZE:]
-    changed = {
+    changed: dict[str, Any] = {
         "amount": {"amount": 41},
         "partner": {"partner": 2},
         "reference": {"reference": b"\x08" * 32},
         "deadline": {"deadline": redemption.deadline + 1},
         "member": {"member": BORIS.address},
     }[field]
-    forged = replace(redemption, **changed)  # type: ignore[arg-type]  # The fields are the dataclass's own.
+    forged = replace(redemption, **changed)
     call = funded.call.redeem(forged.record(signature))
     assert funded.refusal(call) == ("LoyaltySignature", {"signer": forged.member})
 

@@ -48,9 +48,7 @@ def expiry(token: Token) -> Signed:
 
 
 def redemption(token: Token) -> Signed:
-    order = Redemption(
-        member=ANNA.address, amount=10, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 60
-    )
+    order = Redemption(member=ANNA.address, amount=10, partner=PARTNER_ID, nonce=0, deadline=token.chain.now() + 60)
     return Signed(
         "Redeem",
         ANNA,
@@ -95,9 +93,7 @@ def test_refuses_any_other_domain(aged: Token, signed: Signed, other: dict[str, 
     refused(aged, signed, signed.signature(aged, aged.domain | other))
 
 
-def test_refuses_a_signature_for_a_sister_contract(
-    aged: Token, signed: Signed, open_token: Token
-) -> None:
+def test_refuses_a_signature_for_a_sister_contract(aged: Token, signed: Signed, open_token: Token) -> None:
     refused(aged, signed, signed.signature(aged, open_token.domain))
 
 

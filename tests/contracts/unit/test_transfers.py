@@ -29,9 +29,7 @@ class TestOpen:
         assert open_token.supply() == 100
 
     @pytest.mark.parametrize("value", [101, U64_MAX, U64_MAX + 1, U256_MAX])
-    def test_moves_no_more_than_the_balance(
-        self, open_token: Token, holder: str, receiver: str, value: int
-    ) -> None:
+    def test_moves_no_more_than_the_balance(self, open_token: Token, holder: str, receiver: str, value: int) -> None:
         assert open_token.refusal(open_token.call.transfer(receiver, value), holder) == (
             "ERC20InsufficientBalance",
             {"sender": holder, "balance": 100, "needed": value},
@@ -71,9 +69,7 @@ class TestOpen:
             {"sender": holder, "balance": 100, "needed": 101},
         )
 
-    def test_the_largest_allowance_is_never_used_up(
-        self, open_token: Token, holder: str, receiver: str
-    ) -> None:
+    def test_the_largest_allowance_is_never_used_up(self, open_token: Token, holder: str, receiver: str) -> None:
         open_token.run(open_token.call.approve(receiver, U256_MAX), holder)
         open_token.run(open_token.call.transferFrom(holder, receiver, 30), receiver)
         assert open_token.call.allowance(holder, receiver).call() == U256_MAX
@@ -84,9 +80,7 @@ class TestOpen:
             {"spender": ZERO},
         )
 
-    def test_restrictions_say_in_advance_what_would_fail(
-        self, open_token: Token, holder: str, receiver: str
-    ) -> None:
+    def test_restrictions_say_in_advance_what_would_fail(self, open_token: Token, holder: str, receiver: str) -> None:
         detect = open_token.call.detectTransferRestriction
         assert detect(holder, receiver, 100).call() == 0
         assert detect(holder, receiver, 101).call() == 4
