@@ -77,10 +77,10 @@ async def open_orders_by_wallet(session: Session) -> list[OpenOrders]:
     rows = await session.execute(
         select(Order.wallet, Order.kind, func.sum(Order.tokens))
         .outerjoin(Batch, Batch.id == Order.batch_id)
-        .where(_NOT_MINED, Order.wallet.is_not(None), Order.kind != "admin")
+        .where(_NOT_MINED, Order.kind != "admin")
         .group_by(Order.wallet, Order.kind)
     )
-    return [OpenOrders(wallet, kind, int(tokens)) for wallet, kind, tokens in rows]
+    return [OpenOrders(wallet, kind, int(tokens)) for wallet, kind, tokens in rows if wallet is not None]
 
 
 async def open_debits(session: Session, wallets: Sequence[bytes]) -> dict[bytes, int]:
@@ -91,7 +91,7 @@ async def open_debits(session: Session, wallets: Sequence[bytes]) -> dict[bytes,
         .where(_NOT_MINED, Order.wallet == func.any(list(wallets)), Order.kind != "issue")
         .group_by(Order.wallet)
     )
-    return {wallet: int(tokens) for wallet, tokens in rows}
+    return {wallet: int(tokens) for wallet, tokens in rows if wallet is not None}
 
 
 async def balances(session: Session, wallets: Sequence[bytes]) -> dict[bytes, int]:
