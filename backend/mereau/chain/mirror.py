@@ -222,7 +222,7 @@ class Mirror:
             watched = frozenset("0x" + digest.hex() for digest in attempts)
         blocks = await self._reader.prove(headers, watched)
         events = sum(len(block.transfers) + len(block.events) for block in blocks)
-        self._pace.done(events=events, took_s=time.monotonic() - started_s)
+        self._pace.done(blocks=len(blocks), events=events, took_s=time.monotonic() - started_s)
         return blocks
 
     async def _write(self, head: _Head, chunk: Sequence[ProvenBlock], view: NodeView) -> None:

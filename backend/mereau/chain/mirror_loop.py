@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import psycopg
 import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -16,7 +17,8 @@ _LOG: Final = structlog.get_logger()
 _LOCK: Final = 0x6D69726F  # "miro": no other part takes this advisory lock.
 _STANDBY_DELAY_S: Final = 1.0
 _DELAY_MAX_S: Final = 10.0
-_EXPECTED: Final = (UnavailableError, ForeignChainError, RpcError, DBAPIError)
+# COPY runs on the driver's own connection, whose errors SQLAlchemy does not see.
+_EXPECTED: Final = (UnavailableError, ForeignChainError, RpcError, DBAPIError, psycopg.Error)
 
 
 async def run_alone(

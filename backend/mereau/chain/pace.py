@@ -22,15 +22,18 @@ class Pace:
         self._good = 0
         self.blocks = min(blocks, blocks_max)
 
-    def done(self, *, events: int, took_s: float) -> None:
-        """A range of `blocks` came with so many events in so long: aim the next below both limits."""
+    def done(self, *, blocks: int, events: int, took_s: float) -> None:
+        """A range came with so many events in so long: aim the next below both limits.
+
+        A range that was short because the chain ended says nothing of longer ones.
+        """
         self._good += 1
         if self._good % _PATIENCE == 0:
             self._ceiling = min(self._blocks_max, self._ceiling * _GROWTH)
         load = max(events / _EVENTS_AIM, took_s / _TIME_AIM_S)
         if load > 1:
-            self.blocks = max(1, int(self.blocks / load))
-        elif load * _GROWTH <= 1:
+            self.blocks = max(1, int(blocks / load))
+        elif blocks >= self.blocks and load * _GROWTH <= 1:
             self.blocks = min(self._ceiling, self.blocks * _GROWTH)
 
     def failed(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chain.mirror.kit import wallet
 from chain.mirror.proxy import Proxy
 from chain.mirror.world import World, mirror_of
+from mereau.chain.errors import ForeignChainError, RpcError
 from mereau.chain.faults import NodeFaultError
 from mereau.chain.mirror_loop import run_alone
 from mereau.chain.rpc import RpcClient
@@ -113,9 +115,19 @@ async def test_a_lost_connection_loses_the_lock_and_the_loop_begins_again(engine
     await asyncio.wait_for(running, 10)
 
 
-async def test_expected_errors_slow_the_loop_and_do_not_end_it(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        NodeFaultError("the node lies"),
+        ForeignChainError("another chain"),
+        RpcError(-32000, "boom"),
+        psycopg.OperationalError("lost in the middle of a COPY"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_expected_errors_slow_the_loop_and_do_not_end_it(engine: AsyncEngine, error: Exception) -> None:
     steps, stop = Steps(), asyncio.Event()
-    steps.error = NodeFaultError("the node lies")
+    steps.error = error
     running = asyncio.create_task(run_alone(engine, steps, stop, poll_s=0.01))
     await steps.reach(4)
     steps.error = None

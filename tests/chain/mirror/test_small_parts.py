@@ -41,25 +41,31 @@ def test_who_decides(finality: Finality, tags: bool) -> None:
 def test_quiet_blocks_lengthen_the_range_up_to_its_limit() -> None:
     pace = Pace(blocks=16, blocks_max=100)
     for _ in range(5):
-        pace.done(events=0, took_s=0.01)
+        pace.done(blocks=pace.blocks, events=0, took_s=0.01)
     assert pace.blocks == 100
+
+
+def test_the_end_of_the_chain_is_no_reason_to_ask_for_more() -> None:
+    pace = Pace(blocks=16)
+    pace.done(blocks=1, events=200, took_s=0.01)
+    assert pace.blocks == 16
 
 
 def test_busy_blocks_shorten_it_in_one_go() -> None:
     pace = Pace(blocks=100)
-    pace.done(events=20_000, took_s=0.5)
+    pace.done(blocks=pace.blocks, events=20_000, took_s=0.5)
     assert pace.blocks == 25
 
 
 def test_slow_answers_shorten_it_as_well() -> None:
     pace = Pace(blocks=100)
-    pace.done(events=0, took_s=4)
+    pace.done(blocks=pace.blocks, events=0, took_s=4)
     assert pace.blocks == 25
 
 
 def test_a_range_that_fits_stays() -> None:
     pace = Pace(blocks=10)
-    pace.done(events=4_000, took_s=0.1)
+    pace.done(blocks=pace.blocks, events=4_000, took_s=0.1)
     assert pace.blocks == 10
 
 
@@ -77,10 +83,10 @@ def test_what_failed_is_not_tried_again_soon() -> None:
     pace.failed()
     seen = set()
     for _ in range(63):
-        pace.done(events=0, took_s=0)
+        pace.done(blocks=pace.blocks, events=0, took_s=0)
         seen.add(pace.blocks)
     assert seen == {8}
-    pace.done(events=0, took_s=0)
+    pace.done(blocks=pace.blocks, events=0, took_s=0)
     assert pace.blocks == 16
 
 
@@ -91,7 +97,7 @@ def test_the_range_is_always_within_its_bounds(answers: list[tuple[int, float] |
         if answer is None:
             pace.failed()
         else:
-            pace.done(events=answer[0], took_s=answer[1])
+            pace.done(blocks=pace.blocks, events=answer[0], took_s=answer[1])
         assert 1 <= pace.blocks <= 200
 
 
