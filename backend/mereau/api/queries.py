@@ -28,8 +28,8 @@ async def count_queued_orders(session: AsyncSession) -> int:
 
 async def count_batches(session: AsyncSession) -> dict[str, int]:
     """Number of batches by state; states without a batch are absent."""
-    rows = await session.execute(select(Batch.state, func.count()).group_by(Batch.state))
-    return dict(rows.tuples().all())
+    rows = await session.execute(select(Batch.state, func.count().label("batches")).group_by(Batch.state))
+    return {row.state: row.batches for row in rows}
 
 
 async def mirror_state(session: AsyncSession) -> MirrorState | None:
