@@ -234,9 +234,7 @@ def test_root_without_such_an_account_says_so(tmp_path: Path, monkeypatch: pytes
         _ = server_in(tmp_path).command
 
 
-def test_a_missing_wheel_says_what_to_install(
-    made: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_wheel_says_what_to_install(made: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ConfigurationError, match="MEREAU_DATABASE_URL"):
         _ = made.command

@@ -40,12 +40,15 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, **changes}
 
 
-def start(*arguments: str, **changes: str) -> subprocess.Popen[str]:
-    """A command in a process group of its own, as a shell would start it."""
+def start(*arguments: str, words: Any = subprocess.DEVNULL, **changes: str) -> subprocess.Popen[str]:
+    """A command in a process group of its own, as a shell would start it.
+
+    What it says on standard error is nobody's by default: a pipe that is not read would fill and stop it.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "mereau.cli", *arguments],
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=words,
         text=True,
         start_new_session=True,
         env=environment(**changes),
@@ -54,7 +57,7 @@ def start(*arguments: str, **changes: str) -> subprocess.Popen[str]:
 
 def mereau(*arguments: str, expect: int = 0, **changes: str) -> str:
     """Run a command to its end; what it printed. Fails the test on another exit code."""
-    with start(*arguments, **changes) as process:
+    with start(*arguments, words=subprocess.PIPE, **changes) as process:
         output, words = process.communicate(timeout=LIMIT_S)
     assert process.returncode == expect, f"{arguments} ended with {process.returncode}: {output}{words}"
     return output if expect == 0 else output + words
@@ -73,7 +76,8 @@ def ask(url: str, *, key: str | None = None) -> tuple[int, Any]:
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:
+            return error.code, json.loads(error.read() or b"null")
     except OSError:
         return 0, None
 
@@ -107,7 +111,7 @@ def stack_on(data_dir: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, 
 def wait_for_stack(process: subprocess.Popen[str], data_dir: Path) -> dict[str, Any]:
     def ready() -> dict[str, Any] | None:
         if process.poll() is not None:
-            raise AssertionError(f"it ended with {process.returncode}: {process.communicate()[1]}")
+            raise AssertionError(f"it ended with {process.returncode}; see {data_dir}/logs")
         state = run_state(data_dir)
         return state if state is not None and state["pid"] == process.pid else None
 

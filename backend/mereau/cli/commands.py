@@ -167,6 +167,16 @@ def keys_revoke(
 
 
 @app.command()
+def init(data_dir: DataDir = None) -> None:
+    """Make an installation on the servers that the settings name (`up` does it by itself).
+
+    Draws the keystore, brings the schema up, creates the programme, puts the contract on the chain and writes
+    the first operator key. Run it again after paying the gas that it asks for.
+    """
+    _become("mereau.worker.prepare", "keys", "install", data_dir=data_dir)
+
+
+@app.command()
 def api(data_dir: DataDir = None) -> None:
     """Run the API alone, against MEREAU_DATABASE_URL and MEREAU_CHAIN_URL."""
     _become("mereau.cli.serve_api", data_dir=data_dir)

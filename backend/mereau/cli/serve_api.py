@@ -1,5 +1,8 @@
 """The API as a process of its own: `python -m mereau.cli.serve_api`. Settings come from the environment."""
 
+import signal
+import sys
+
 import uvicorn
 
 from mereau.core.config import Settings
@@ -8,6 +11,8 @@ from mereau.core.config import Settings
 def main() -> None:
     """Serve until SIGTERM; requests in flight are answered first."""
     settings = Settings()
+    # The server raises the signal that ended it once more when all is answered: that is success, not death.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         # By name: the composition roots do not import each other.
         "mereau.app:create_app",

