@@ -22,14 +22,15 @@ async def world(engine: AsyncEngine, chain_node: ChainNode) -> AsyncIterator[Set
         seed = Seed(os.urandom(32))
         world = await make_settled_world(engine, rpc, chain_node.accounts[0], seed=seed, now=SystemClock().now())
         book = world.ledger
-        first = await book.credit(500)
-        await book.credit(70, member=1, life=timedelta(days=400))
-        await book.credit(9, member=1, delay=timedelta(days=30))
-        await book.reverse(first, 120)
-        await world.settle()
-        await book.hold(30)
-        await world.settle()
-        yield world
+        async with world.relayer:
+            first = await book.credit(500)
+            await book.credit(70, member=1, life=timedelta(days=400))
+            await book.credit(9, member=1, delay=timedelta(days=30))
+            await book.reverse(first, 120)
+            await world.settle()
+            await book.hold(30)
+            await world.settle()
+            yield world
 
 
 @pytest.fixture
