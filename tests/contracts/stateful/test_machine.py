@@ -355,6 +355,7 @@ class TokenMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Forty seconds of one core, which a busy machine may stretch.
 def test_the_contract_follows_the_model(deployed: Deployed) -> None:
     TokenMachine.deployed = deployed
     TokenMachine.succeeded.clear()

@@ -9,6 +9,9 @@ import pytest
 
 from contracts.harness import EPOCH_S, GAS_LIMIT, ROOT
 
+# Half a minute of one core, which a busy machine may stretch.
+pytestmark = pytest.mark.timeout(900)
+
 BARS = {
     "issue_existing_200": 8_000,
     "issue_new_200": 25_200,
