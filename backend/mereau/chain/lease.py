@@ -1,7 +1,7 @@
 """One active relayer: an advisory lock decides who, a fencing epoch stops whoever only believes it still is."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -77,9 +77,15 @@ class Lease:
 
     async def close(self) -> None:
         """Give the lock back."""
-        connection, self._connection, self._epoch = self._connection, None, None
-        if connection is not None:
-            await connection.close()
+        connection, self._connection, held = self._connection, None, self._epoch is not None
+        self._epoch = None
+        if connection is None:
+            return
+        if held:
+            # A closed connection's lock lasts until the server notices; a standby should not wait for that.
+            with suppress(psycopg.Error):
+                await connection.execute("select pg_advisory_unlock_all()")
+        await connection.close()
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:

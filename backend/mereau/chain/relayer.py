@@ -273,7 +273,12 @@ class Relayer:
         if final <= self._final_number or unspent == len(work.transactions):
             return
         senders = sorted({one.sender for one in work.transactions})
-        nonces = await pinned.account_nonces_at(senders, final)
+        try:
+            nonces = await pinned.account_nonces_at(senders, final)
+        except RpcError as error:
+            # Tidying up needs history that the node may have pruned; a younger final block will do as well.
+            _LOG.info("spent_nonces_unknown", reason=str(error))
+            return
         async with self._lease.writing() as session:
             for sender, nonce in nonces.items():
                 await store.close_spent(session, sender, nonce)

@@ -14,6 +14,8 @@ Request = tuple[str, Sequence[Any]]
 """A method with its parameters; bytes stand for 0x-strings. Quantities are written by `quantity`."""
 
 _BATCH_MAX: Final = 200
+_KEEP_ALIVE_S: Final = 2.0
+"""Below what servers grant idle connections (uvicorn: 5 s), so that none is closed under a request."""
 
 
 def quantity(value: int) -> str:
@@ -43,7 +45,7 @@ class RpcClient:
         self._ids = count(1)
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
-            limits=httpx.Limits(max_connections=connections_max),
+            limits=httpx.Limits(max_connections=connections_max, keepalive_expiry=_KEEP_ALIVE_S),
             headers={"content-type": "application/json"},
             trust_env=False,
         )
@@ -89,20 +91,14 @@ class RpcClient:
     async def _batch(self, requests: Sequence[Request]) -> list[Any]:
         ids = [next(self._ids) for _ in requests]
         answers = await self._exchange(
-            [
-                _envelope(request_id, method, params)
-                for request_id, (method, params) in zip(ids, requests, strict=True)
-            ]
+            [_envelope(request_id, method, params) for request_id, (method, params) in zip(ids, requests, strict=True)]
         )
         if isinstance(answers, dict) and "error" in answers:
             raise rpc_error(answers["error"])
         if not isinstance(answers, list):
             raise RpcUnavailableError("a batch was answered by something else than a list")
         by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
-        return [
-            _outcome(method, by_id.get(request_id))
-            for request_id, (method, _) in zip(ids, requests, strict=True)
-        ]
+        return [_outcome(method, by_id.get(request_id)) for request_id, (method, _) in zip(ids, requests, strict=True)]
 
     async def _exchange(self, content: Any) -> Any:
         try:
