@@ -41,8 +41,9 @@ class ImportReport:
     """Figures of one run. A second run of a file records nothing and counts everything as already recorded.
 
     `lines_unpriced` have a price of 0, `lines_adjustment` are neither sale nor return; both earn nothing.
-    `tokens_credited` and `tokens_reversed` are those of this run. Return lines without a customer are
-    counted among `lines_without_customer`, not as unmatched.
+    `tokens_credited`, `tokens_reversed` and the unmatched lines are those of this run: a return that was
+    recorded in part is not looked at again. Return lines without a customer are counted among
+    `lines_without_customer`, not as unmatched.
     """
 
     lines_read: int = 0
