@@ -306,6 +306,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_ledger_is_its_shadow(database_url: str) -> None:
     with asyncio.Runner() as runner:
         engine = create_engine(database_url)
