@@ -87,9 +87,11 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     funded = [account(number).address for number in range(4)]
     node = Node(tmp_path_factory.mktemp("history"), funded=funded)
     rpc = node.start()
-    yield rpc, fill(rpc), funded
-    rpc.http.close()
-    node.stop()
+    try:
+        yield rpc, fill(rpc), funded
+    finally:
+        rpc.http.close()
+        node.stop()
 
 
 def fill(rpc: Client) -> dict[str, bytes]:

@@ -21,17 +21,19 @@ KILLS = 12
 SENDERS = 3
 
 
-def stream(rpc: Client, number: int, counter: str, answered: list[str]) -> None:
+def stream(url: str, number: int, counter: str, answered: list[str]) -> None:
     """Send until the node dies; every hash that was answered is noted."""
-    sender = account(number)
-    nonce = rpc.nonce(sender)
-    while True:
-        raw = sign(sender, nonce=nonce, to=counter, data=words(*range(number * 100, number * 100 + 9)), gas=900_000)
+    rpc, sender = Client(url), account(number)
+    payload = words(*range(number * 100, number * 100 + 9))
+    with rpc.http:
         try:
-            answered.append(rpc("eth_sendRawTransaction", raw))
+            nonce = rpc.nonce(sender)
+            while True:
+                raw = sign(sender, nonce=nonce, to=counter, data=payload, gas=900_000)
+                answered.append(rpc("eth_sendRawTransaction", raw))
+                nonce += 1
         except (httpx.TransportError, RpcError):
             return
-        nonce += 1
 
 
 def check_whole(rpc: Client, answered: list[str], counter: str) -> None:
@@ -65,8 +67,7 @@ def test_a_stream_of_transactions_survives_kill_after_kill(start_node: StartNode
     answered: list[str] = []
     for kill in range(KILLS):
         threads = [
-            threading.Thread(target=stream, args=(Client(rpc.url), number, counter, answered))
-            for number in range(SENDERS)
+            threading.Thread(target=stream, args=(rpc.url, number, counter, answered)) for number in range(SENDERS)
         ]
         for thread in threads:
             thread.start()
@@ -152,7 +153,7 @@ def test_sigterm_finishes_what_it_began(start_node: StartNode) -> None:
     node, rpc = start_node()
     counter = rpc.deploy(account(3), creation(COUNTER))
     answered: list[str] = []
-    thread = threading.Thread(target=stream, args=(Client(rpc.url), 0, counter, answered))
+    thread = threading.Thread(target=stream, args=(rpc.url, 0, counter, answered))
     thread.start()
     while len(answered) < 5:
         time.sleep(0.01)

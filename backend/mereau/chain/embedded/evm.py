@@ -37,9 +37,6 @@ class EmbeddedState(PragueState):
     def commit(self, snapshot: Snapshot) -> None:
         pass
 
-    def clear_transient_storage(self) -> None:
-        pass
-
     def get_transient_storage(self, address: bytes, slot: int) -> bytes:
         return self.world.get_transient_storage(address, slot)
 
