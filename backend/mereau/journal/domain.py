@@ -36,9 +36,7 @@ def act_bytes(act: Act) -> bytes:
         "subject_id": act.subject_id,
         "detail": act.detail,
     }
-    return json.dumps(
-        fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode()
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
 def block_hash(previous: bytes, number: int, acts: Sequence[Act]) -> bytes:

@@ -84,9 +84,7 @@ async def verify(session: ReadSession) -> list[str]:
                 findings.append(f"Journal block {number} does not follow the block before it.")
             mine = acts.get(number, [])
             if len(mine) != block.entry_count:
-                findings.append(
-                    f"Journal block {number} holds {len(mine)} acts instead of {block.entry_count}."
-                )
+                findings.append(f"Journal block {number} holds {len(mine)} acts instead of {block.entry_count}.")
             elif block_hash(block.previous_hash, number, mine) != block.hash:
                 findings.append(f"An act of journal block {number} was changed.")
             previous = block.hash

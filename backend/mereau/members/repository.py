@@ -43,9 +43,7 @@ async def insert_missing(
     return {external_id: id_ for id_, external_id in rows}
 
 
-async def ids_by_external_id(
-    session: ReadSession | WriteSession, external_ids: Sequence[str]
-) -> dict[str, str]:
+async def ids_by_external_id(session: ReadSession | WriteSession, external_ids: Sequence[str]) -> dict[str, str]:
     rows = await session.execute(
         select(Member.external_id, Member.id).where(Member.external_id == func.any(list(external_ids)))
     )

@@ -15,9 +15,7 @@ from mereau.outbox.service import Event
 __all__ = ["MemberDraft", "enrol", "ensure_members", "find_by_external_id", "get"]
 
 
-async def ensure_members(
-    session: WriteSession, drafts: Sequence[MemberDraft], now: datetime
-) -> dict[str, str]:
+async def ensure_members(session: WriteSession, drafts: Sequence[MemberDraft], now: datetime) -> dict[str, str]:
     """External id -> member id for every draft; those unknown are enrolled, the others left as they are.
 
     A constant number of statements however many drafts. Of drafts with one external id, the first counts.

@@ -25,9 +25,7 @@ async def add(session: WriteSession, row: Partner | Location | Staff) -> None:
     await session.flush()
 
 
-async def by_id(
-    session: ReadSession | WriteSession, partner_id: str, *, for_update: bool = False
-) -> Partner | None:
+async def by_id(session: ReadSession | WriteSession, partner_id: str, *, for_update: bool = False) -> Partner | None:
     query = select(Partner).where(Partner.id == partner_id)
     if for_update:
         query = query.with_for_update().execution_options(populate_existing=True)
@@ -44,9 +42,7 @@ async def numbers(session: ReadSession | WriteSession, ids: Sequence[str]) -> di
 
 
 async def after_number(session: ReadSession | WriteSession, number: int, limit: int) -> list[Partner]:
-    rows = await session.scalars(
-        select(Partner).where(Partner.number > number).order_by(Partner.number).limit(limit)
-    )
+    rows = await session.scalars(select(Partner).where(Partner.number > number).order_by(Partner.number).limit(limit))
     return list(rows)
 
 
@@ -56,15 +52,9 @@ async def location(session: ReadSession | WriteSession, partner_id: str, externa
     )
 
 
-async def location_by_id(
-    session: ReadSession | WriteSession, partner_id: str, location_id: str
-) -> Location | None:
-    return await session.scalar(
-        select(Location).where(Location.partner_id == partner_id, Location.id == location_id)
-    )
+async def location_by_id(session: ReadSession | WriteSession, partner_id: str, location_id: str) -> Location | None:
+    return await session.scalar(select(Location).where(Location.partner_id == partner_id, Location.id == location_id))
 
 
 async def staff(session: ReadSession | WriteSession, partner_id: str, external_id: str) -> Staff | None:
-    return await session.scalar(
-        select(Staff).where(Staff.partner_id == partner_id, Staff.external_id == external_id)
-    )
+    return await session.scalar(select(Staff).where(Staff.partner_id == partner_id, Staff.external_id == external_id))

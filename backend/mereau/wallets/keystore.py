@@ -75,9 +75,7 @@ def open_keystore(path: Path, password: str) -> Seed:
             f"There is no keystore at {path}. Restore it from its backup, or let `mereau up` draw one."
         ) from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"The keystore {path} cannot be read. Restore it from its backup."
-        ) from error
+        raise ConfigurationError(f"The keystore {path} cannot be read. Restore it from its backup.") from error
     try:
         value = decode_keyfile_json(content, password.encode())
     except ValueError as error:

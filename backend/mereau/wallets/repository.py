@@ -29,9 +29,7 @@ class NewWallet:
     address: bytes
 
 
-async def addresses(
-    session: ReadSession | WriteSession, branch: Branch, owner_ids: Sequence[str]
-) -> dict[str, bytes]:
+async def addresses(session: ReadSession | WriteSession, branch: Branch, owner_ids: Sequence[str]) -> dict[str, bytes]:
     """Owner id -> address, of those who have one."""
     rows = await session.execute(
         select(Wallet.owner_id, Wallet.address).where(
@@ -43,9 +41,7 @@ async def addresses(
 
 async def add_branch(session: WriteSession, branch: Branch, public_key: bytes, chain_code: bytes) -> None:
     """Store a branch's public half, unless it is there."""
-    await session.execute(
-        _ADD_BRANCH, {"branch": branch.value, "public_key": public_key, "chain_code": chain_code}
-    )
+    await session.execute(_ADD_BRANCH, {"branch": branch.value, "public_key": public_key, "chain_code": chain_code})
 
 
 async def branches(session: ReadSession | WriteSession) -> Mapping[int, WalletBranch]:
@@ -76,9 +72,7 @@ async def add(session: WriteSession, branch: Branch, wallets: Sequence[NewWallet
     )
 
 
-async def places(
-    session: ReadSession | WriteSession, addresses: Sequence[bytes]
-) -> dict[bytes, tuple[int, int]]:
+async def places(session: ReadSession | WriteSession, addresses: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
     """Address -> (branch, index), of managed wallets only."""
     rows = await session.execute(
         select(Wallet.address, Wallet.branch, Wallet.derivation_index).where(

@@ -38,9 +38,7 @@ async def init_branches(session: WriteSession, seed: Seed) -> None:
             )
 
 
-async def _ensure(
-    session: WriteSession, branch: Branch, owner_ids: Sequence[str], now: datetime
-) -> dict[str, bytes]:
+async def _ensure(session: WriteSession, branch: Branch, owner_ids: Sequence[str], now: datetime) -> dict[str, bytes]:
     """Owner id -> address; wallets are added for those who have none, in the order given."""
     wanted = list(dict.fromkeys(owner_ids))
     known = await repository.addresses(session, branch, wanted)
@@ -67,9 +65,7 @@ async def _ensure(
     return known | {wallet.owner_id: wallet.address for wallet in added}
 
 
-async def ensure_member_wallets(
-    session: WriteSession, member_ids: Sequence[str], now: datetime
-) -> dict[str, bytes]:
+async def ensure_member_wallets(session: WriteSession, member_ids: Sequence[str], now: datetime) -> dict[str, bytes]:
     """Member id -> 20-byte address, with new managed wallets where there were none.
 
     A constant number of statements. Locks the branch until the transaction ends if any wallet is new, so take
