@@ -12,9 +12,11 @@ MARK = "@@hostile@@"
 
 # JSON texts in the place of an integer.
 NO_INTEGERS = (
-    "1.0", "1e3", "1E400", "-1e400", "0.1", "-0.0", "NaN", "Infinity", "-Infinity", '"1"', '" 100 "', '"1_000"', '"NaN"',
+    "1.0", "1e3", "1E400", "-1e400", "0.1", "-0.0", "NaN", "Infinity", "-Infinity", '"1"', '" 100 "', '"1_000"',
+    '"NaN"',
     '"0x10"', "true", "false", "[]", "[1]", "{}", '{"a":1}', "-1", "-9223372036854775809", str(2**53), str(2**63),
-    str(2**64), str(2**256), "1" + "0" * 4_000, "9" * 5_000, "1" + "0" * 400 + ".0", "01", "+1", "1_000", "0x10", "١",
+    str(2**64), str(2**256), "1" + "0" * 4_000, "9" * 5_000, "1" + "0" * 400 + ".0", "01", "+1", "1_000", "0x10",
+    "\N{ARABIC-INDIC DIGIT ONE}",
 )  # fmt: skip
 # JSON texts in the place of a string, whatever it should say.
 NO_STRINGS = (
@@ -49,7 +51,8 @@ def encodings(right: str) -> Iterator[Hostile]:
         if right.encode(codec) != right.encode():
             yield Hostile(codec, right.encode(codec), JSON)
     for name, junk in (
-        ("latin-1", b"\xe9"), ("overlong", b"\xc0\x80"), ("surrogate", b"\xed\xa0\x80"), ("too high", b"\xf5\x80\x80\x80"),
+        ("latin-1", b"\xe9"), ("overlong", b"\xc0\x80"), ("surrogate", b"\xed\xa0\x80"), ("too high",
+        b"\xf5\x80\x80\x80"),
         ("lone continuation", b"\x80"), ("cut short", b"\xe2\x82"), ("not utf-8", b"\xff\xfe"),
     ):  # fmt: skip
         yield Hostile(f"{name} in a key", right.replace('"', '"' + junk.decode("latin-1"), 1).encode("latin-1"), JSON)
@@ -61,12 +64,18 @@ def encodings(right: str) -> Iterator[Hostile]:
 def shapes(right: str) -> Iterator[Hostile]:
     """Texts that are no JSON object, or more than one."""
     for content in (
-        "", " ", "\n\n", "null", "true", "1", "1.5", '"text"', "[]", f"[{right}]", "{", "}", "{]", right[:-1], right[1:],
-        right + right, right + "]", right + ",", right[:-1] + ",}", "{,}", '{"a"}', '{"a":}', "{a:1}", "{'a':1}", "{1:1}",
-        f"/* comment */{right}", f"{right}// comment", f"{right} garbage", f"\u00a0{right}", f"\ufeff{right}", "undefined",
-        "NaN", "-Infinity", '{"a":NaN}', '{"a":1e999}', "%7B%7D", "a=1&b=2", "<a/>", "--- {}", '{"a":"\n"}', '{"a":"\x01"}',
-        "True", "None", "nan", "inf", ".5", "1.", "1e", "--1", "0x1", "1__0", '"\\u12"', '"\\ud8"', "[1,]", "[,1]", "[1 2]",
-        '{"a":1 "b":2}', '{"a"=1}', '{"a":1;}', '{"a":tru}', '{"a":nul}', '{"a":"b}', '{"a:1}', "\x0c{}", "{}\x0b", "\u2028{}",
+        "", " ", "\n\n", "null", "true", "1", "1.5", '"text"', "[]", f"[{right}]", "{", "}", "{]",
+        right[:-1], right[1:],
+        right + right, right + "]", right + ",", right[:-1] + ",}", "{,}", '{"a"}', '{"a":}', "{a:1}", "{'a':1}",
+        "{1:1}",
+        f"/* comment */{right}", f"{right}// comment", f"{right} garbage", f"\u00a0{right}", f"\ufeff{right}",
+        "undefined",
+        "NaN", "-Infinity", '{"a":NaN}', '{"a":1e999}', "%7B%7D", "a=1&b=2", "<a/>", "--- {}", '{"a":"\n"}',
+        '{"a":"\x01"}',
+        "True", "None", "nan", "inf", ".5", "1.", "1e", "--1", "0x1", "1__0", '"\\u12"', '"\\ud8"', "[1,]", "[,1]",
+        "[1 2]",
+        '{"a":1 "b":2}', '{"a"=1}', '{"a":1;}', '{"a":tru}', '{"a":nul}', '{"a":"b}', '{"a:1}', "\x0c{}", "{}\x0b",
+        "\u2028{}",
         '{"a":\'b\'}', "\x1b[0m{}", ")]}',\n{}", "{}\r\nHost: x", "[[[]]", "}{", "]", ":", ",", '"', "\\",
         '{"\\ud800":1}', '{"\\u0000":1}', "{}", '{"":{}}', "9" * 5_000, '"' + "x" * 60_000 + '"',
     ):  # fmt: skip
@@ -84,7 +93,8 @@ def media(right: str) -> Iterator[Hostile]:
     content = right.encode()
     for label in (
         "", "text/plain", "text/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-        "application/xml", "application/json; charset=utf-16", "application/json; charset=latin-1", "application/jsonx",
+        "application/xml", "application/json; charset=utf-16", "application/json; charset=latin-1",
+        "application/jsonx",
         "application/problem+json", "application/json, text/plain", "json", "*/*",
     ):  # fmt: skip
         yield Hostile(f"labelled {label!r}", content, {"content-type": label})

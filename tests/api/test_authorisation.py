@@ -17,7 +17,7 @@ def served_routes(app: FastAPI) -> Iterator[str]:
 
 async def walk(world: ApiWorld, route: str, expected: Expected) -> dict[str | None, tuple[int, int]]:
     """Identity -> (status, expected status), where they differ."""
-    method = route.split()[0]
+    method = route.partition(" ")[0]
     wrong = {}
     for identity in IDENTITIES:
         path, body = await expected.build(world)

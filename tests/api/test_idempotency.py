@@ -175,9 +175,7 @@ async def test_a_request_in_flight_is_told_apart(world: ApiWorld) -> None:
     assert (await world.post("partner_a", "/sales", sale, key="k-1")).status_code == 201
 
 
-async def test_a_rival_that_finished_unseen_is_met_at_the_end(
-    world: ApiWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_rival_that_finished_unseen_is_met_at_the_end(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the snapshot of the look and the lock, a twin may commit: our effect must go."""
     sale = world.a_sale()
     await world.post("partner_a", "/sales", world.a_sale(), key="k-1")

@@ -176,12 +176,16 @@ async def test_the_keyring_forgets_the_oldest(
 async def test_unknown_keys_are_not_remembered(world: ApiWorld, engine: AsyncEngine) -> None:
     keyring = Keyring()
     with pytest.raises(UnauthenticatedError):
-        await keyring.authenticate(make_site(engine, ManualClock(datetime.now(UTC))), f"Bearer {format_key('live', bytes(32))}")
+        await keyring.authenticate(
+            make_site(engine, ManualClock(datetime.now(UTC))), f"Bearer {format_key('live', bytes(32))}"
+        )
     assert not keyring._known
 
 
 async def test_an_application_that_nobody_composed_is_a_bug(world: ApiWorld) -> None:
-    request: Any = type("Request", (), {"app": type("App", (), {"state": type("State", (), {"keyring": None, "site": None})})})
+    request: Any = type(
+        "Request", (), {"app": type("App", (), {"state": type("State", (), {"keyring": None, "site": None})})}
+    )
     with pytest.raises(TypeError):
         await _Allowed(Scope.SALES_READ)(request)
     with pytest.raises(TypeError):

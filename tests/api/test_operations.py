@@ -147,7 +147,7 @@ async def test_the_document_is_complete(engine: AsyncEngine) -> None:
     text = str(document)
     assert "HTTPValidationError" not in text
     assert document["components"]["securitySchemes"]["ApiKey"]["scheme"] == "bearer"
-    for (path, verb), operation in operations.items():
+    for (path, _), operation in operations.items():
         assert operation["summary"], path
         assert operation.get("description"), path
         assert all("X-Request-Id" in response["headers"] for response in operation["responses"].values())

@@ -240,7 +240,8 @@ async def test_a_connection_that_ends_within_the_body_is_noticed(engine: AsyncEn
 
     headers = {"authorization": f"Bearer {world.keys['partner_a']}", "content-type": "application/json"}
     scope = {
-        "type": "http", "method": "POST", "path": "/api/v1/sales", "raw_path": b"", "query_string": b"", "root_path": "",
+        "type": "http", "method": "POST", "path": "/api/v1/sales", "raw_path": b"", "query_string": b"",
+        "root_path": "",
         "scheme": "http", "http_version": "1.1", "server": ("mereau.test", 80), "client": ("127.0.0.1", 1),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }  # fmt: skip

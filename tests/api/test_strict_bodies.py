@@ -74,12 +74,14 @@ async def test_hostile_bodies_are_refused_and_change_nothing(world: ApiWorld, ro
     before = await world.fingerprint()
     faults = {}
     for case in hostile:
-        response = await world.send("operator", route.split()[0], path, content=case.content, headers=case.headers)
+        response = await world.send(
+            "operator", route.partition(" ")[0], path, content=case.content, headers=case.headers
+        )
         if found := fault(response):
             faults[case.name] = found
     assert faults == {}
     assert await world.fingerprint() == before
-    twin = await world.send("operator", route.split()[0], path, body)
+    twin = await world.send("operator", route.partition(" ")[0], path, body)
     assert twin.status_code in {200, 201, 202}, twin.text
 
 
@@ -144,7 +146,8 @@ async def test_the_batch_route_takes_longer_bodies(world: ApiWorld) -> None:
     [
         "2026-01-05T09:30:00", "2026-01-05", "2026-01-05T09:30:00Z\n", "2026-02-30T00:00:00Z", "2026-01-05T24:00:00Z",
         "2026-01-05T23:59:60Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1969-12-31T23:59:59Z",
-        "2026-01-05T09:30:00+24:00", "2026-01-05T09:30:00.Z", "２026-01-05T09:30:00Z", "1767605400", "2026-W02-1",
+        "2026-01-05T09:30:00+24:00", "2026-01-05T09:30:00.Z", "\N{FULLWIDTH DIGIT TWO}026-01-05T09:30:00Z",
+        "1767605400", "2026-W02-1",
         "2026-01-05 09:30:00Z", "2026-01-05T09:30Z", "2999-01-01T00:00:00Z",
     ],
 )  # fmt: skip

@@ -166,7 +166,8 @@ class ApiWorld:
             for table in tables.all():
                 row = await connection.execute(
                     text(
-                        f"select count(*), md5(coalesce(string_agg(t::text, chr(10) order by t::text), '')) from \"{table}\" t"
+                        "select count(*), md5(coalesce(string_agg(t::text, chr(10) order by t::text), ''))"
+                        f' from "{table}" t'
                     )
                 )
                 rows, digest = row.one()

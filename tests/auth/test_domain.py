@@ -64,7 +64,9 @@ def test_the_scheme_is_read_in_any_case(scheme: str) -> None:
     assert bearer_key(scheme + key) == key
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic {key}", "{key}", "Bearer {key}x", "Bearer\t{key}"])
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic {key}", "{key}", "Bearer {key}x", "Bearer\t{key}"]
+)
 def test_what_is_no_bearer_key_is_none(header: str | None) -> None:
     text = None if header is None else header.format(key=format_key("test", bytes(range(32))))
     assert bearer_key(text) is None

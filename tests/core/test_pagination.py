@@ -21,16 +21,16 @@ def test_a_cursor_comes_back(after: str) -> None:
 def test_any_text_is_a_cursor_of_ours_or_refused(text: str) -> None:
     try:
         after = decode_cursor(text)
-    except InvalidInputError as refused:
-        assert [error.pointer for error in refused.errors] == ["cursor"]
-    else:
-        assert encode_cursor(after) == text
+    except InvalidInputError:
+        return
+    assert encode_cursor(after) == text
 
 
 @pytest.mark.parametrize("cursor", ["", "=", "a", "é", "AA==", "AA", "_w", "x" * 201, encode_cursor("a\nb"), "YQ="])
 def test_wrong_cursors_are_refused(cursor: str) -> None:
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError) as refused:
         decode_cursor(cursor)
+    assert [error.pointer for error in refused.value.errors] == ["cursor"]
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True, max_size=40), st.integers(1, 10))
@@ -50,7 +50,7 @@ def test_pages_in_turn_are_the_list(rows: list[int], limit: int) -> None:
     assert seen == rows
 
 
-@pytest.mark.parametrize("after", ["x", "-1", "1.0", "", "١", str(2**63), "1" * 30])
+@pytest.mark.parametrize("after", ["x", "-1", "1.0", "", "\N{ARABIC-INDIC DIGIT ONE}", str(2**63), "1" * 30])
 def test_a_cursor_of_another_list_is_refused(after: str) -> None:
     with pytest.raises(InvalidInputError):
         PageQuery(20, after).after_number()

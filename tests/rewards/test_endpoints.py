@@ -129,7 +129,9 @@ class TestVoucher:
             await world.post("partner_b", path, {"code": code}),
             await world.post("partner_a", other, {"code": code}),
         ]
-        assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {(404, "There is no such voucher.")}
+        assert {(answer.status_code, answer.json()["detail"]) for answer in answers} == {
+            (404, "There is no such voucher.")
+        }
         assert (await world.post("operator", path, {"code": code})).status_code == 200
 
     async def test_two_tills_at_once_use_it_once(self, world: ApiWorld) -> None:
