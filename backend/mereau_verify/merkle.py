@@ -7,13 +7,7 @@ from mereau_verify.evm import keccak
 
 def leaf_hash(operation_id: bytes, commitment: bytes, wallet: bytes, tokens: int, index: int) -> bytes:
     """Leaf over (bytes32 operationId, bytes32 commitment, address wallet, uint256 amount, uint256 index)."""
-    words = (
-        operation_id
-        + commitment
-        + wallet.rjust(32, b"\0")
-        + tokens.to_bytes(32, "big")
-        + index.to_bytes(32, "big")
-    )
+    words = operation_id + commitment + wallet.rjust(32, b"\0") + tokens.to_bytes(32, "big") + index.to_bytes(32, "big")
     return keccak(keccak(words))
 
 

@@ -85,11 +85,7 @@ LABELS: Final = {
 def as_text(report: Report, language: str) -> str:
     """The report for people: figures first, then each finding, then the verdict."""
     column = 0 if language == "fr" else 1
-    lines = [
-        f"  {label[column]:<24}{report.figures[key]}"
-        for key, label in LABELS.items()
-        if key in report.figures
-    ]
+    lines = [f"  {label[column]:<24}{report.figures[key]}" for key, label in LABELS.items() if key in report.figures]
     expected, found = (("attendu", "trouvé"), ("expected", "found"))[column]
     for finding in report.findings:
         lines.append(f"✗ [{finding.rule}] {RULES[finding.rule][column]}: {finding.place}")

@@ -31,9 +31,7 @@ def verify(folder: Path, node: Node, progress: Progress) -> Report:
         raise TrailError(message) from error
 
 
-def _verify(
-    folder: Path, manifest: dict[str, object], node: Node, report: Report, progress: Progress
-) -> Report:
+def _verify(folder: Path, manifest: dict[str, object], node: Node, report: Report, progress: Progress) -> Report:
     chain, head = manifest["chain"], manifest["head"]
     if not isinstance(chain, dict) or not isinstance(head, dict):
         raise TypeError("chain or head")
