@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
-
 from mereau.core.errors import ConfigurationError
 
 GENERATED_WORK_FACTOR: Final = 2**14
@@ -33,6 +31,9 @@ def create_keystore(path: Path, password: str, *, work_factor: int = GENERATED_W
     ConfigurationError where the file is there already: a seed is never overwritten. The file is complete and
     on the disk, or absent, whenever the process may die.
     """
+    # Late: it loads BLS pairings that cost half a second, and the API needs `Seed` alone.
+    from eth_keyfile.keyfile import create_keyfile_json
+
     if path.exists():
         raise ConfigurationError(f"There is a keystore at {path} already; move it away first.")
     seed = Seed(secrets.token_bytes(_SEED_BYTES))
@@ -68,6 +69,8 @@ def _place(draft: Path, path: Path) -> None:
 
 def open_keystore(path: Path, password: str) -> Seed:
     """The seed in the file. ConfigurationError says what to do where it is missing, broken or another's."""
+    from eth_keyfile.keyfile import decode_keyfile_json
+
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
