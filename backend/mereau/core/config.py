@@ -22,7 +22,6 @@ class Settings(BaseSettings):
     finality_depth_blocks: int = Field(default=64, ge=0, description="Depth where finality is `depth`.")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    base_url: str | None = Field(default=None, description="Public address; links are built from it alone.")
     keystore_password: SecretStr | None = Field(default=None, description="Opens the programme's keystore.")
     keystore_password_file: Path | None = None
     seal_delay_s: float = Field(default=1.0, gt=0, description="A batch waits at most this long.")
