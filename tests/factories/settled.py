@@ -8,6 +8,7 @@ from eth_account.signers.local import LocalAccount
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from factories.ledger import SEED, LedgerWorld, make_world
+from fixtures.chain import fund
 from mereau.chain import contract, deployment
 from mereau.chain.delta import MirrorDelta
 from mereau.chain.finality import Finality
@@ -25,7 +26,6 @@ from mereau.wallets.keystore import Seed
 from mereau.wallets.signing import KeystoreSigner
 
 EPOCH_S = 600
-FUNDS_WEI = 10**20
 PASSES_MAX = 20
 
 
@@ -55,20 +55,6 @@ class SettledWorld:
     async def read(self, name: str, *args: object) -> tuple[object, ...]:
         call = {"to": self.deployment.contract, "data": contract.encode_call(name, *args)}
         return contract.decode_result(name, bytes.fromhex((await self.rpc.call("eth_call", call, "latest"))[2:]))
-
-
-async def fund(rpc: RpcClient, bank: LocalAccount, addresses: Sequence[bytes]) -> None:
-    """Gas money for fresh addresses."""
-    chain_id = int(await rpc.call("eth_chainId"), 16)
-    nonce = int(await rpc.call("eth_getTransactionCount", bank.address, "pending"), 16)
-    for offset, address in enumerate(addresses):
-        signed = bank.sign_transaction(
-            {
-                "type": 2, "chainId": chain_id, "nonce": nonce + offset, "to": address, "value": FUNDS_WEI,
-                "gas": 21_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9,
-            }
-        )  # fmt: skip
-        await rpc.call("eth_sendRawTransaction", bytes(signed.raw_transaction))
 
 
 async def make_settled_world(

@@ -1,8 +1,6 @@
 """Tokens on the embedded node and on anvil, each with a mirror and an empty database."""
 
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from eth_account import Account
@@ -11,13 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from chain.mirror.kit import Token, deploy, root, wallet
 from chain.mirror.proxy import Proxy
 from chain.mirror.world import World, mirror_of
-from fixtures.chain import ChainNode, free_port, wait_for_node
+from fixtures.chain import ANVIL_KEY, ChainNode, running_anvil
 from mereau.chain.finality import Finality
 from mereau.chain.rpc import RpcClient
-
-CONTRACTS = Path(__file__).parents[3] / "contracts"
-ANVIL = CONTRACTS / "node_modules" / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
-ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 
 @pytest.fixture
@@ -45,15 +39,8 @@ async def proxy(chain_url: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture(scope="session")
 def anvil_url() -> Iterator[str]:
-    port = free_port()
-    process = subprocess.Popen([ANVIL, "--silent", "--port", str(port)])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for_node(url, process)
+    with running_anvil() as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """Headers of each fork's rules as anvil makes them, and receipts of each transaction type."""
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 from eth_account import Account
 
-from chain.mirror.conftest import ANVIL, ANVIL_KEY
 from chain.mirror.kit import receipt_of
-from fixtures.chain import free_port, wait_for_node
+from fixtures.chain import ANVIL_KEY, running_anvil
 from mereau.chain.headers import check_links, read_header
 from mereau.chain.receipts import prove_receipts
 from mereau.chain.rpc import RpcClient, quantity
@@ -20,14 +18,8 @@ SENDER = Account.from_key(ANVIL_KEY)
 
 @pytest.fixture(params=FORKS)
 def fork_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    port = free_port()
-    process = subprocess.Popen([ANVIL, "--silent", "--port", str(port), "--hardfork", request.param])
-    try:
-        wait_for_node(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+    with running_anvil("--hardfork", request.param) as url:
+        yield url
 
 
 async def send(rpc: RpcClient, **fields: object) -> None:

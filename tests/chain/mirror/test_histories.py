@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chain.mirror.batches import batch
-from chain.mirror.conftest import ANVIL_KEY
 from chain.mirror.kit import Token, deploy, root, wallet
 from chain.mirror.world import World, mirror_of
+from fixtures.chain import ANVIL_KEY
 from mereau.chain.contract import encode_call
 from mereau.chain.finality import Finality
 from mereau.chain.models import Batch, ChainEvent

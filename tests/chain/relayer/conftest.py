@@ -1,9 +1,7 @@
 """A desk on the embedded node and one on anvil, whose blocks come when the test says so."""
 
-import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 from eth_account import Account
@@ -11,13 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chain.relayer.kit import Desk, open_desk
 from chain.relayer.proxy import FaultProxy
-from fixtures.chain import ChainNode, free_port, wait_for_node
+from fixtures.chain import ANVIL_KEY, ChainNode, running_anvil
 from mereau.chain.finality import Finality
 from mereau.chain.rpc import RpcClient
-
-CONTRACTS = Path(__file__).parents[3] / "contracts"
-ANVIL = CONTRACTS / "node_modules" / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
-ANVIL_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 
 @pytest.fixture
@@ -35,15 +29,8 @@ async def desk(engine: AsyncEngine, rpc: RpcClient, chain_node: ChainNode) -> De
 @pytest.fixture
 def anvil_url() -> Iterator[str]:
     """A node of the test's own: its clock, its pool and its reorganisations disturb nobody."""
-    port = free_port()
-    process = subprocess.Popen([ANVIL, "--silent", "--port", str(port)])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for_node(url, process)
+    with running_anvil() as url:
         yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 @pytest.fixture

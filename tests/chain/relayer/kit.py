@@ -12,6 +12,7 @@ from eth_account.signers.local import LocalAccount
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from fixtures.chain import fund
 from mereau.chain import contract, deployment, orders
 from mereau.chain.delta import MirrorDelta
 from mereau.chain.fees import FeePolicy, market_fees
@@ -31,7 +32,6 @@ from mereau.core.db import WriteSession, snapshot, transaction
 EPOCH_S = 600
 PARTNER = 1
 NOW = RelayerPolicy(seal_delay_s=0)
-FUNDS_WEI = 10**20
 
 
 def key_of(name: str) -> coincurve.PrivateKey:
@@ -220,20 +220,6 @@ async def send_as(rpc: RpcClient, keys: Keys, sender: bytes, data: bytes, target
     signed = unsigned.signed(signature)
     await rpc.call("eth_sendRawTransaction", signed.raw)
     return signed.hash
-
-
-async def fund(rpc: RpcClient, bank: LocalAccount, addresses: Sequence[bytes]) -> None:
-    """Gas money for fresh addresses."""
-    chain_id = int(await rpc.call("eth_chainId"), 16)
-    nonce = int(await rpc.call("eth_getTransactionCount", bank.address, "pending"), 16)
-    for offset, address in enumerate(addresses):
-        signed = bank.sign_transaction(
-            {
-                "type": 2, "chainId": chain_id, "nonce": nonce + offset, "to": address, "value": FUNDS_WEI,
-                "gas": 21_000, "maxFeePerGas": 10**11, "maxPriorityFeePerGas": 10**9,
-            }
-        )  # fmt: skip
-        await rpc.call("eth_sendRawTransaction", bytes(signed.raw_transaction))
 
 
 async def open_desk(name: str, engine: AsyncEngine, rpc: RpcClient, bank: LocalAccount, finality: Finality) -> Desk:
