@@ -120,6 +120,8 @@ class LogReader:
             self._transaction = log["transactionHash"]
         topics = [from_hex(topic) for topic in log["topics"]]
         block = to_int(log["blockNumber"])
+        if not topics:
+            return
         if topics[0] == TRANSFER:
             self._transfer(Transfer(topics[1][12:], topics[2][12:], _number(from_hex(log["data"]))))
         elif topics[0] in SUMMARIES:
@@ -128,7 +130,7 @@ class LogReader:
             self._redeemed(topics, _words(log["data"]), block)
 
     def close(self) -> None:
-        """End of a transaction: a mint or burn that no order explains is itself a finding."""
+        """End of a transaction: a mint or burn that no order explains, or a redemption without, is a finding."""
         if self._waiting:
             self.facts.lost.append(self._transaction)
             self._waiting = []
@@ -156,6 +158,8 @@ class LogReader:
 
     def _redeemed(self, topics: list[bytes], words: list[bytes], block: int) -> None:
         burn = self._waiting.pop() if self._waiting else Transfer(ZERO, ZERO, 0)
+        if (burn.source, burn.target) != (topics[1][12:], ZERO):
+            self.facts.lost.append(self._transaction)
         partner, nonce, reference = _number(words[0]), _number(words[1]), words[2]
         if reference in self.facts.redemptions:
             self.facts.doubled.append(f"redeem 0x{reference.hex()}")
@@ -186,8 +190,10 @@ def _all_logs(
 
 
 def verified_header(node: Node, number: int) -> dict[str, str] | None:
-    """A block's header whose hash was computed here; None where it does not hash to what the node says."""
+    """A block's header whose hash was computed here; None where it is another block's, or hashes to another hash."""
     header = node.call("eth_getBlockByNumber", hex(number), False)
     if not isinstance(header, dict) or "0x" + header_hash(header).hex() != header.get("hash"):
+        return None
+    if to_int(header["number"]) != number:
         return None
     return {name: value for name, value in header.items() if isinstance(value, str)}

@@ -26,8 +26,11 @@ PROOF_SLOTS: Final = 200
 _NO_ROOT: Final = bytes(32)
 
 
-def check_identity(node: Node, manifest: dict[str, Any], report: Report) -> bool:
-    """Chain id, genesis, deployment block and head are those of the manifest; else nothing else counts."""
+def check_identity(node: Node, manifest: dict[str, Any], report: Report) -> dict[str, str] | None:
+    """Chain id, genesis, deployment block and head are those of the manifest; else nothing else counts.
+
+    Returns the head's header, hashed here, on which the state proofs rest; None after any finding.
+    """
     chain, head = manifest["chain"], manifest["head"]
     before = len(report.findings)
     seen_id = to_int(node.call("eth_chainId"))
@@ -38,27 +41,32 @@ def check_identity(node: Node, manifest: dict[str, Any], report: Report) -> bool
         ("deployment block", chain["deployment_block"], chain["deployment_hash"]),
         ("head", head["number"], head["hash"]),
     )
+    header: dict[str, str] | None = None
     for name, number, expected in blocks:
         header = verified_header(node, number)
         if header is None:
             report.add("identity", name, "a header that hashes to its hash", "another header")
         elif header["hash"] != expected:
             report.add("identity", name, expected, header["hash"])
-    return len(report.findings) == before
+    return header if len(report.findings) == before else None
 
 
-def check_code(node: Node, contract: str, block: int, report: Report) -> None:
-    """The deployed bytecode is the reproducible build, immutables masked."""
+def check_code(node: Node, contract: str, block: int, report: Report) -> bytes:
+    """The deployed bytecode is the reproducible build, immutables masked. Returns its hash, for the proof."""
     code = from_hex(node.call("eth_getCode", contract, hex(block)))
     if not code_matches(code):
         report.add("bytecode", contract, "the build of LoyaltyToken.sol", f"{len(code)} bytes of other code")
+    return keccak(code)
 
 
 def check_sequences(facts: ChainFacts, report: Report) -> None:
-    """Each partner's line, and expiry's, counts 1, 2, 3 ... on chain; every mint and burn has its order."""
+    """Each partner's line, and expiry's, counts 1, 2, 3 ... on chain; every mint and burn has its order and sum."""
     lines: defaultdict[tuple[str, int | None], list[int]] = defaultdict(list)
     for batch in facts.batches.values():
         lines["expiry" if batch.partner is None else "partner", batch.partner].append(batch.sequence)
+        moved = sum(transfer.tokens for transfer in batch.transfers)
+        if moved != batch.total:
+            report.add("supply", f"{batch.kind} {batch.partner}/{batch.sequence}, total", moved, batch.total)
     for (kind, partner), sequences in lines.items():
         expected = list(range(1, len(sequences) + 1))
         if sorted(sequences) != expected:
@@ -67,14 +75,16 @@ def check_sequences(facts: ChainFacts, report: Report) -> None:
     for place in facts.doubled:
         report.add("sequence", place, "once", "twice")
     for transaction in facts.lost:
-        report.add("completeness", f"transaction {transaction}", "an order for each mint and burn", "none")
+        report.add("completeness", f"transaction {transaction}", "orders that match its mints and burns", "others")
 
 
 def check_record(operation: Operation, batch: TrailBatch, report: Report) -> None:
     """A disclosed record hashes, with its salt, to the commitment, and says what its operation says."""
-    if operation.record is None or operation.salt is None:
-        return
     place, record = f"line {operation.line}", operation.record
+    if record is None or operation.salt is None:
+        if (record is None) != (operation.salt is None):
+            report.add("record", f"{place} ({operation.id})", "record and salt, or neither", "one of them")
+        return
     encoded = canonical(record).encode()
     commitment = keccak(operation.salt + encoded)
     if commitment != operation.commitment:
@@ -86,14 +96,23 @@ def check_record(operation: Operation, batch: TrailBatch, report: Report) -> Non
         "tokens": operation.tokens,
     }
     for name, value in told.items():
-        if record.get(name) != value:
+        if json.dumps(record.get(name)) != json.dumps(value):
             report.add("record", f"{place} ({operation.id}, {name})", json.dumps(value), json.dumps(record.get(name)))
-    if batch.partner is not None and record.get("partner") != batch.partner:
+    if batch.partner is not None and json.dumps(record.get("partner")) != json.dumps(batch.partner):
         report.add("record", f"{place} ({operation.id}, partner)", batch.partner, record.get("partner"))
 
 
-def check_batch(batch: TrailBatch, facts: ChainFacts, seen: set[tuple[str, int | None, int]], report: Report) -> None:
-    """A batch of the trail against the order that the chain executed: root, leaves, Transfers, records."""
+def check_batch(
+    batch: TrailBatch,
+    facts: ChainFacts,
+    seen: set[tuple[str, int | None, int]],
+    redeemed: set[bytes],
+    report: Report,
+) -> None:
+    """A batch of the trail against the order that the chain executed: root, leaves, Transfers, records.
+
+    `seen` and `redeemed` gather the executed batches and redemptions that the trail told.
+    """
     if len(batch.operations) != batch.expected:
         report.add("completeness", batch.place, f"{batch.expected} operations", len(batch.operations))
     for position, operation in enumerate(batch.operations):
@@ -101,7 +120,7 @@ def check_batch(batch: TrailBatch, facts: ChainFacts, seen: set[tuple[str, int |
             report.add("format", f"line {operation.line}", f"index {position}", f"index {operation.index}")
         check_record(operation, batch, report)
     if batch.kind == "redeem":
-        check_redemptions(batch, facts, report)
+        check_redemptions(batch, facts, redeemed, report)
         return
     if batch.sequence is None or batch.root is None:
         report.add("format", batch.place, "a sequence and a root", "none")
@@ -150,14 +169,21 @@ def _compare_batch(batch: TrailBatch, executed: ChainBatch, report: Report) -> N
             )
 
 
-def check_redemptions(batch: TrailBatch, facts: ChainFacts, report: Report) -> None:
-    """Each redemption of the trail is a Redeemed event with the same holder, amount and partner."""
+def check_redemptions(batch: TrailBatch, facts: ChainFacts, redeemed: set[bytes], report: Report) -> None:
+    """Each redemption of the trail is a Redeemed event, once, with the same block, holder, amount and partner."""
+    if (batch.partner, batch.sequence, batch.root) != (None, None, None) or not batch.operations:
+        report.add("format", batch.place, "redemptions, without partner, sequence and root", "something else")
     for operation in batch.operations:
         place = f"line {operation.line} ({operation.id})"
         executed = facts.redemptions.get(operation.commitment)
         if executed is None:
             report.add("redemption", place, "a Redeemed event with this commitment", "none")
             continue
+        if operation.commitment in redeemed:
+            report.add("completeness", place, "executed on chain once", "told twice")
+        redeemed.add(operation.commitment)
+        if batch.block != executed.block:
+            report.add("completeness", f"{place}, block", executed.block, batch.block)
         partner = operation.record.get("partner") if operation.record else executed.partner
         told = (operation.wallet, operation.tokens, partner)
         if told != (executed.member, executed.tokens, executed.partner):
@@ -229,17 +255,17 @@ def check_supply(facts: ChainFacts, manifest: dict[str, Any], report: Report) ->
 def check_proofs(
     node: Node,
     contract: str,
-    block: int,
+    header: dict[str, str],
+    code_hash: bytes,
     facts: ChainFacts,
     report: Report,
     progress: Callable[[int, int], None],
 ) -> int:
-    """Every balance and the supply, proven against a state root hashed here. Returns the wallets proven."""
-    header = verified_header(node, block)
-    if header is None:
-        report.add("proof", f"block {block}", "a header that hashes to its hash", "another header")
-        return 0
-    state_root, address = from_hex(header["stateRoot"]), from_hex(contract)
+    """The code, every balance and the supply, proven against the state root of a header hashed here.
+
+    Returns the wallets asked about.
+    """
+    block, state_root, address = to_int(header["number"]), from_hex(header["stateRoot"]), from_hex(contract)
     supply_slot, supply_mask = storage_place("_totalSupply")
     accounts_slot, _ = storage_place("_accounts")
     expected = {supply_slot.to_bytes(32, "big"): ("totalSupply", sum(facts.balances.values()), supply_mask)}
@@ -251,13 +277,15 @@ def check_proofs(
         answer = node.proof(contract, part, block)
         try:
             nodes = [from_hex(text) for text in answer["accountProof"]]
-            storage_root, _ = proven_account(state_root, address, nodes)
+            storage_root, proven_code = proven_account(state_root, address, nodes)
+            if proven_code != code_hash and not start:
+                report.add("bytecode", f"{contract}, proven", f"0x{proven_code.hex()}", f"0x{code_hash.hex()}")
             for slot, proof in zip(part, answer["storageProof"], strict=True):
                 place, tokens, mask = expected[slot]
                 word = proven_word(storage_root, slot, [from_hex(text) for text in proof["proof"]])
                 if word & mask != tokens:
                     report.add("proof", place, f"{tokens} (replay)", f"{word & mask} (proven state)")
-        except (ProofError, ValueError, KeyError, TypeError) as error:
+        except (ProofError, ValueError, KeyError, TypeError, AttributeError) as error:
             report.add("proof", f"block {block}, slots {start} to {start + len(part)}", "a valid state proof", error)
         progress(min(start + PROOF_SLOTS, len(slots)), len(slots))
     return len(facts.balances)

@@ -1,6 +1,7 @@
 """The command `mereau-verify`: a trail folder and any node of the chain, nothing of the operator's."""
 
 import argparse
+import io
 import json
 import locale
 import os
@@ -12,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from mereau_verify.report import as_text
+from mereau_verify.report import as_text, plain
 from mereau_verify.rpc import Node, NodeError
 from mereau_verify.trail import TrailError
 from mereau_verify.verification import verify
@@ -68,6 +69,9 @@ class _Bars:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Verify and print; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a verdict is told in any encoding
     options = _parser().parse_args(arguments)
     language = options.lang or _language()
     bars = _Bars(language, quiet=options.json)
@@ -77,7 +81,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             report = verify(options.trail, node, bars)
     except (TrailError, NodeError) as error:
         print(
-            json.dumps({"ok": False, "error": str(error)}) if options.json else f"mereau-verify: {error}",
+            json.dumps({"ok": False, "error": str(error)}) if options.json else f"mereau-verify: {plain(error)}",
             file=sys.stderr,
         )
         return EXIT_USAGE

@@ -1,5 +1,4 @@
-"""
-What an Ethereum client hashes: keccak, RLP, block headers. Written from the specifications alone.
+"""What an Ethereum client hashes: keccak, RLP, block headers. Written from the specifications alone.
 
 Sources: Yellow Paper appendix B (RLP), EIPs 1559, 4895, 4844, 4788 and 7685 (header fields).
 """
@@ -89,6 +88,9 @@ def rlp_decode(data: bytes) -> Rlp:
         item, end = _take(data, 0)
     except IndexError as error:
         message = "RLP ends too early"
+        raise ValueError(message) from error
+    except RecursionError as error:
+        message = "RLP nests too deep"
         raise ValueError(message) from error
     if end != len(data):
         message = "bytes after the RLP item"

@@ -6,6 +6,7 @@ from typing import Final
 from mereau_verify.evm import Rlp, keccak, rlp_decode
 
 _BRANCH: Final = 17
+_SHORT: Final = 2
 EMPTY_ROOT: Final = keccak(b"\x80")
 
 
@@ -19,6 +20,8 @@ def _nibbles(key: bytes) -> list[int]:
 
 def _path(encoded: bytes) -> tuple[list[int], bool]:
     nibbles = _nibbles(encoded)
+    if not nibbles:
+        raise ProofError("a proof node has no path")
     is_leaf = nibbles[0] >= 2  # noqa: PLR2004  (hex-prefix flag: 0 and 1 extension, 2 and 3 leaf)
     return nibbles[1 if nibbles[0] & 1 else 2 :], is_leaf
 
@@ -43,8 +46,7 @@ def _node(reference: Rlp, proof: dict[bytes, bytes]) -> list[Rlp]:
 
 
 def proven_value(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes | None:
-    """
-    The value under `key` (already hashed) in the trie with this root, or None where absence is proven.
+    """The value under `key` (already hashed) in the trie with this root, or None where absence is proven.
 
     Raises ProofError when the nodes prove neither.
     """
@@ -62,6 +64,8 @@ def proven_value(root: bytes, key: bytes, nodes: Sequence[bytes]) -> bytes | Non
                 return _as_bytes(node[16]) or None
             reference, rest = node[rest[0]], rest[1:]
             continue
+        if len(node) != _SHORT:
+            raise ProofError(f"a proof node of {len(node)} items")
         path, is_leaf = _path(_as_bytes(node[0]))
         if is_leaf:
             return _as_bytes(node[1]) if path == rest else None

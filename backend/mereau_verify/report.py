@@ -82,14 +82,21 @@ LABELS: Final = {
 }
 
 
+def plain(text: object) -> str:
+    """Text as a terminal may show it: whoever wrote it can neither move the cursor nor forge a line."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
+
+
 def as_text(report: Report, language: str) -> str:
     """The report for people: figures first, then each finding, then the verdict."""
     column = 0 if language == "fr" else 1
-    lines = [f"  {label[column]:<24}{report.figures[key]}" for key, label in LABELS.items() if key in report.figures]
+    lines = [
+        f"  {label[column]:<24}{plain(report.figures[key])}" for key, label in LABELS.items() if key in report.figures
+    ]
     expected, found = (("attendu", "trouvé"), ("expected", "found"))[column]
     for finding in report.findings:
-        lines.append(f"✗ [{finding.rule}] {RULES[finding.rule][column]}: {finding.place}")
-        lines.append(f"    {expected}: {finding.expected}\n    {found}: {finding.found}")
+        lines.append(f"✗ [{finding.rule}] {RULES[finding.rule][column]}: {plain(finding.place)}")
+        lines.append(f"    {expected}: {plain(finding.expected)}\n    {found}: {plain(finding.found)}")
     if report.suppressed:
         more = ("autres constats", "more findings")[column]
         lines.append(f"  … {report.suppressed} {more}")

@@ -26,6 +26,22 @@ KEYS: Final[dict[str, dict[str, type]]] = {
         "type": str, "wallet": str, "tokens": int, "available": int, "held": int, "lots": int, "open": int,
     },
 }  # fmt: skip
+MANIFEST_KEYS: Final[dict[str, type | dict[str, type]]] = {
+    "format": str,
+    "version": int,
+    "chain": {
+        "chain_id": int, "genesis_hash": str, "contract": str, "deployment_block": int, "deployment_hash": str,
+    },
+    "head": {"number": int, "hash": str},
+    "totals": {"issued": int, "reversed": int, "redeemed": int, "expired": int, "supply": int},
+    "counts": {"batches": int, "operations": int, "balances": int},
+    "lines_sha256": str,
+    "digest": str,
+}  # fmt: skip
+KINDS: Final = {"issue", "reverse", "expire", "redeem"}
+UNSIGNED_LIMIT: Final = 2**64
+"""Every number of format 1 is smaller than this."""
+ADDRESS_SIZE: Final = 20
 NULLABLE: Final = {"partner", "sequence", "root", "salt", "record"}
 SIGNED: Final = {"open"}
 
@@ -81,23 +97,41 @@ class BalanceLine:
 
 
 def canonical(value: object) -> str:
-    """The one spelling of a JSON value: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """The one spelling of a JSON value: sorted keys, no spaces, ASCII. ValueError where JSON has none (NaN)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def _misfits(keys: dict[str, Any], value: object, place: str) -> Iterator[str]:
+    """Places where the manifest is not of the form that `keys` describes."""
+    if not isinstance(value, dict) or value.keys() != keys.keys():
+        yield place or "keys"
+        return
+    for name, kind in keys.items():
+        if isinstance(kind, dict):
+            yield from _misfits(kind, value[name], f"{place}{name}")
+        elif value[name] is None or not _fits(name, value[name], kind):
+            yield f"{place} {name}".strip()
 
 
 def read_manifest(folder: Path, report: Report) -> dict[str, Any]:
     """The manifest, its spelling and its digests checked. Raises TrailError where there is none to read."""
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("ascii")
         manifest = json.loads(text)
+        spelling = canonical(manifest) + "\n"
     except FileNotFoundError as error:
         raise TrailError(f"{path} is not there; name the folder that `mereau trail export` wrote") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrailError(f"{path} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
         raise TrailError(f"{path} is no manifest of {FORMAT} {VERSION}")
-    if text != canonical(manifest) + "\n":
+    misfits = sorted(_misfits(MANIFEST_KEYS, manifest, ""))
+    if not misfits and _binary_or_none(manifest["chain"]["contract"], ADDRESS_SIZE) is None:
+        misfits = ["chain contract"]
+    if misfits:
+        raise TrailError(f"{path} lacks or misstates {', '.join(misfits)}; export the trail again")
+    if text != spelling:
         report.add("format", MANIFEST, "canonical JSON", "another spelling")
     unsigned = {key: value for key, value in manifest.items() if key != "digest"}
     digest = hashlib.sha256(canonical(unsigned).encode()).hexdigest()
@@ -111,8 +145,11 @@ def file_digest(folder: Path) -> str:
     path = folder / LINES
     if not path.is_file():
         raise TrailError(f"{path} is not there; export the trail again")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise TrailError(f"{path} cannot be read: {error}") from error
 
 
 def _fits(name: str, value: object, kind: type) -> bool:
@@ -120,7 +157,9 @@ def _fits(name: str, value: object, kind: type) -> bool:
         return name in NULLABLE
     if isinstance(value, bool) or not isinstance(value, kind):
         return False
-    return not isinstance(value, int) or value >= 0 or name in SIGNED
+    if isinstance(value, int):
+        return abs(value) < UNSIGNED_LIMIT and (value >= 0 or name in SIGNED)
+    return True
 
 
 def _require_form(item: object, text: str) -> dict[str, Any]:
@@ -140,18 +179,25 @@ def _require_form(item: object, text: str) -> dict[str, Any]:
 def _binary(text: str | None, length: int | None = None) -> bytes | None:
     if text is None:
         return None
-    if not text.startswith("0x") or text != text.lower():
-        raise ValueError(text)
     data = bytes.fromhex(text[2:])
-    if length is not None and len(data) != length:
+    if text != f"0x{data.hex()}" or (length is not None and len(data) != length):
         raise ValueError(text)
     return data
+
+
+def _binary_or_none(text: str, length: int) -> bytes | None:
+    try:
+        return _binary(text, length)
+    except ValueError:
+        return None
 
 
 def _parse(number: int, item: dict[str, Any]) -> TrailBatch | Operation | BalanceLine:
     match item["type"]:
         case "batch":
             root = _binary(item["root"], 32)
+            if item["kind"] not in KINDS:
+                raise ValueError("no known kind of batch")
             return TrailBatch(
                 number,
                 item["kind"],
@@ -162,13 +208,14 @@ def _parse(number: int, item: dict[str, Any]) -> TrailBatch | Operation | Balanc
                 item["operations"],
             )
         case "operation":
-            wallet, commitment = _binary(item["wallet"], 20), _binary(item["commitment"], 32)
+            wallet, commitment = _binary(item["wallet"], ADDRESS_SIZE), _binary(item["commitment"], 32)
+            item["id"].encode()
             return Operation(
                 number, item["index"], item["id"], wallet or b"", item["tokens"], commitment or b"",
                 _binary(item["salt"]), item["record"],
             )  # fmt: skip
         case _:
-            wallet = _binary(item["wallet"], 20)
+            wallet = _binary(item["wallet"], ADDRESS_SIZE)
             return BalanceLine(
                 number,
                 wallet or b"",

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mereau_verify import checks
 from mereau_verify.chain import read_facts
 from mereau_verify.report import Report
-from mereau_verify.rpc import Node
+from mereau_verify.rpc import Node, NodeError
 from mereau_verify.trail import (
     LINES,
     BalanceLine,
-    TrailError,
     batches_and_balances,
     file_digest,
     read_manifest,
@@ -26,23 +26,23 @@ def verify(folder: Path, node: Node, progress: Progress) -> Report:
     manifest = read_manifest(folder, report)
     try:
         return _verify(folder, manifest, node, report, progress)
-    except (KeyError, TypeError, AttributeError) as error:
-        message = f"the manifest lacks or misstates {error}; export the trail again"
-        raise TrailError(message) from error
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        # The trail's own form was checked above or is a finding, so that only the node's answers can be at fault.
+        message = f"{node.url} answers with what makes no sense: {error!r}"
+        raise NodeError(message) from error
 
 
-def _verify(folder: Path, manifest: dict[str, object], node: Node, report: Report, progress: Progress) -> Report:
+def _verify(folder: Path, manifest: dict[str, Any], node: Node, report: Report, progress: Progress) -> Report:
     chain, head = manifest["chain"], manifest["head"]
-    if not isinstance(chain, dict) or not isinstance(head, dict):
-        raise TypeError("chain or head")
     digest = file_digest(folder)
     if digest != manifest["lines_sha256"]:
         report.add("digest", LINES, manifest["lines_sha256"], digest)
     report.figures.update(chain_id=chain["chain_id"], contract=chain["contract"], head_block=head["number"])
-    if not checks.check_identity(node, manifest, report):
+    header = checks.check_identity(node, manifest, report)
+    if header is None:
         return report
     contract, block = chain["contract"], head["number"]
-    checks.check_code(node, contract, block, report)
+    code_hash = checks.check_code(node, contract, block, report)
     facts = read_facts(
         node, contract, chain["deployment_block"], block, lambda done, all_: progress("chain", done, all_)
     )
@@ -56,9 +56,7 @@ def _verify(folder: Path, manifest: dict[str, object], node: Node, report: Repor
         if isinstance(item, BalanceLine):
             balances.append(item)
             continue
-        checks.check_batch(item, facts, seen, report)
-        if item.kind == "redeem":
-            redeemed.update(operation.commitment for operation in item.operations)
+        checks.check_batch(item, facts, seen, redeemed, report)
         counts["batches"] += 1
         counts["operations"] += len(item.operations)
         progress("trail", counts["batches"], len(facts.batches))
@@ -69,7 +67,7 @@ def _verify(folder: Path, manifest: dict[str, object], node: Node, report: Repor
     if told != {**counts, "balances": len(balances)}:
         report.add("completeness", "manifest, counts", {**counts, "balances": len(balances)}, told)
     wallets = checks.check_proofs(
-        node, contract, block, facts, report, lambda done, all_: progress("proofs", done, all_)
+        node, contract, header, code_hash, facts, report, lambda done, all_: progress("proofs", done, all_)
     )
     totals = facts.totals
     report.figures.update(
