@@ -79,6 +79,13 @@ def refusal(draft: ReturnDraft, now: datetime) -> MereauError | None:
         for i, (_, quantity) in enumerate(draft.lines)
         if not 0 < quantity <= AMOUNT_MINOR_MAX
     ]
+    findings += [
+        FieldError(f"/lines/{i}/line_number", "out_of_range", f"must be from 1 to {LINES_MAX}")
+        for i, (number, _) in enumerate(draft.lines)
+        if not 0 < number <= LINES_MAX
+    ]
+    if not findings and sum(quantity for _, quantity in draft.lines) > AMOUNT_MINOR_MAX:
+        findings.append(FieldError("/lines", "out_of_range", "the return's units must be below 2^53"))
     if not 0 < len(draft.lines) <= LINES_MAX:
         findings.append(FieldError("/lines", "length", f"must hold 1 to {LINES_MAX} lines"))
     if not 0 < len(draft.external_id) <= REFERENCE_LENGTH_MAX:

@@ -78,6 +78,9 @@ def _line_findings(lines: Sequence[SaleLineDraft]) -> list[FieldError]:
             findings.append(FieldError(f"/lines/{i}/unit_price_micro", "out_of_range", "is too large"))
         if line.discount_minor < 0 or line.tax_minor < 0:
             findings.append(FieldError(f"/lines/{i}", "negative", "discount and tax must be 0 or more"))
+    # Each line fits; their sum, which the books hold beside them, must too.
+    if not findings and sum(max(line.amount_minor, 0) for line in lines) > AMOUNT_MINOR_MAX:
+        findings.append(FieldError("/lines", "out_of_range", "the sale's total must be below 2^53"))
     return findings
 
 
