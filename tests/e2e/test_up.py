@@ -24,6 +24,7 @@ from e2e.harness import (
     wait_for_stack,
     wait_until,
 )
+from mereau.core.postgres import EmbeddedPostgres
 
 FIRST_START_S = 20
 IMPORT = ("import", "sales", str(EXTRACT), "--mapping", "online-retail")
@@ -167,6 +168,7 @@ def test_it_stops_in_order_and_leaves_nobody_behind(tmp_path: Path) -> None:
         assert stop(process) == 0
     assert members_of(tmp_path) == set()
     assert run_state(tmp_path) is None
+    assert not EmbeddedPostgres(tmp_path / "postgres", tmp_path / "log").socket_dir.exists()
 
     # Killed, the supervisor takes everybody with it, and its successor starts at once.
     process = start("up", "--data-dir", str(tmp_path), "--port", "0", "--chain-port", "0")

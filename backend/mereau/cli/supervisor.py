@@ -123,6 +123,8 @@ class Stack:
             child.stopping()
         for child in reversed(self._children):
             await child.stop()
+        if self._plan.database_url is None:
+            self._postgres.forget_socket()
 
     async def _start_database(self) -> None:
         if self._plan.database_url is None:

@@ -153,6 +153,10 @@ class EmbeddedPostgres:
                 self._process.send_signal(signal.SIGINT)
             self._process.wait()
             self._process = None
+        self.forget_socket()
+
+    def forget_socket(self) -> None:
+        """Remove the socket's folder, once the server has ended."""
         shutil.rmtree(self.socket_dir, ignore_errors=True)
 
     def __enter__(self) -> Self:
