@@ -71,7 +71,7 @@ def run_status(data_dir: Path | None, *, as_json: bool) -> bool:
     settings = settings_of(data_dir)
     stack = running(Layout(settings.data_dir))
     if stack is None and settings.database_url and settings.chain_url:
-        stack = RunState(0, settings.database_url, settings.chain_url, settings.base_url)
+        stack = RunState(0, settings.database_url, settings.chain_url, None)
     if stack is None:
         emit("Mereau", [("running", False), ("data directory", settings.data_dir)], as_json=as_json)
         return False

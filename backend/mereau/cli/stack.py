@@ -63,7 +63,7 @@ def open_stack(settings: Settings, *, with_api: bool = False) -> Iterator[RunSta
     """
     layout = Layout(settings.data_dir)
     if settings.database_url and settings.chain_url:
-        yield RunState(os.getpid(), settings.database_url, settings.chain_url, settings.base_url)
+        yield RunState(os.getpid(), settings.database_url, settings.chain_url, None)
         return
     if (state := running(layout)) is not None:
         yield state
