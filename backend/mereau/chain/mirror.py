@@ -243,7 +243,8 @@ class Mirror:
         """Advance finality, store the head and hand the changes on, in the caller's transaction."""
         final: list[str] = []
         final_number = await self._final_number(session, state, view)
-        if final_number > state.final_number:
+        # What was mined only now may lie below the final block already.
+        if final_number > state.final_number or matches.mined:
             state.final_number = final_number
             final = await mirror_batches.finalise(session, final_number)
         state.node_head_number = view.head.number
@@ -276,12 +277,15 @@ class Mirror:
         return max(state.final_number, floor, -1 if stated is None else stated)
 
     async def _stay(self, state: MirrorState, view: NodeView) -> None:
-        """No new block; but time passed, and blocks may have become final."""
+        """No new block; but blocks may have become final, and orders that held up their batch have left it."""
         now = self._clock.now()
-        if self._stated_final(state, view) > state.final_number:
+        async with snapshot(self._engine) as session:
+            complete = await mirror_batches.executed_redemptions(session)
+        if complete or self._stated_final(state, view) > state.final_number:
             async with transaction(self._engine) as session:
                 locked = await mirror_store.lock(session, state.head_hash)
-                await self._finish(session, locked, view, Matches((), (), ()))
+                mined = await mirror_batches.mine(session, complete)
+                await self._finish(session, locked, view, Matches(mined, (), ()))
         elif state.node_head_number != view.head.number or now - state.checked_at >= _TOUCH_DELAY:
             async with transaction(self._engine) as session:
                 await mirror_store.touch(session, view.head.number, now)

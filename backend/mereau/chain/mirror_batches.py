@@ -37,15 +37,28 @@ _MINE: Final = text("""
     where batch.id = place.id and batch.state in ('sealed', 'submitted', 'stuck')
     returning batch.id
 """)
-_REDEMPTIONS: Final = text("""
-    select orders.commitment, orders.batch_id
+_SEALED_REFERENCES: Final = text("""
+    select orders.commitment
     from chain_batches as batch
     join chain_orders as orders on orders.batch_id = batch.id
     where batch.kind = 'redeem' and batch.state in ('sealed', 'submitted', 'stuck')
+        and orders.commitment = any(cast(:references as bytea[]))
 """)
-_REDEEMED: Final = text("""
-    select decode(substr(data ->> 'reference', 3), 'hex'), transaction_hash, block_number, log_index
-    from chain_events where name = 'Redeemed' and data ->> 'reference' = any(:references)
+# Orders may leave a batch again, so that its last one can be executed before it is the last.
+_EXECUTED: Final = text("""
+    select distinct on (batch.id) batch.id, event.block_number, event.log_index, event.transaction_hash
+    from chain_batches as batch
+    join chain_orders as orders on orders.batch_id = batch.id
+    join chain_events as event
+        on event.name = 'Redeemed' and event.data ->> 'reference' = '0x' || encode(orders.commitment, 'hex')
+    where batch.kind = 'redeem' and batch.state in ('sealed', 'submitted', 'stuck') and not exists (
+        select 1 from chain_orders as waiting
+        where waiting.batch_id = batch.id and not exists (
+            select 1 from chain_events as executed where executed.name = 'Redeemed'
+                and executed.data ->> 'reference' = '0x' || encode(waiting.commitment, 'hex')
+        )
+    )
+    order by batch.id, event.block_number desc, event.log_index desc
 """)
 _ADMIN_ATTEMPTS: Final = text("""
     select attempt.hash, batch.id
@@ -71,7 +84,7 @@ class Matches(NamedTuple):
     failed: Sequence[str]
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a batch was executed; `log_index` is None for an admin transaction, which may log nothing."""
 
     block_number: int
@@ -91,14 +104,36 @@ async def admin_attempts(session: AsyncSession) -> dict[bytes, str]:
 async def match(session: WriteSession, blocks: Sequence[ProvenBlock]) -> Matches:
     """Set the batches that these blocks executed to mined. Blocks and events are written already."""
     events = [event for block in blocks for event in block.events]
-    places: dict[str, _Place] = {}
+    places = await executed_redemptions(session)
     foreign = [
         *await _match_lines(session, [event for event in events if event.name in _KINDS], places),
-        *await _match_redemptions(session, [event for event in events if event.name == "Redeemed"], places),
+        *await _foreign_redemptions(session, [event for event in events if event.name == "Redeemed"]),
     ]
     outcomes = [outcome for block in blocks for outcome in block.outcomes]
     failed = await _match_admin(session, outcomes, places)
-    return Matches(await _mine(session, places), foreign, failed)
+    return Matches(await mine(session, places), foreign, failed)
+
+
+async def executed_redemptions(session: AsyncSession) -> dict[str, Place]:
+    """Open redemption batches of which every order is executed, with the place of the last one.
+
+    Each order could be submitted on its own, and one may leave its batch after the others were executed.
+    """
+    rows = await session.execute(_EXECUTED)
+    return {batch_id: Place(*place) for batch_id, *place in rows}
+
+
+async def mine(session: WriteSession, places: Mapping[str, Place]) -> list[str]:
+    """Set these batches to mined and return the ids of those that were open."""
+    if not places:
+        return []
+    parameters = {
+        "ids": list(places),
+        "hashes": [place.transaction_hash for place in places.values()],
+        "blocks": [place.block_number for place in places.values()],
+        "indexes": [place.log_index for place in places.values()],
+    }
+    return list(await session.scalars(_MINE, parameters))
 
 
 async def finalise(session: WriteSession, final_number: int) -> list[str]:
@@ -112,7 +147,7 @@ async def unmine(session: WriteSession, fork: int) -> list[str]:
 
 
 async def _match_lines(
-    session: WriteSession, events: Sequence[EventRow], places: dict[str, _Place]
+    session: WriteSession, events: Sequence[EventRow], places: dict[str, Place]
 ) -> list[ForeignEvent]:
     """Issued, Reversed, Expired: the sequence names the batch, the trail root proves that it is this one."""
     if not events:
@@ -146,33 +181,19 @@ def _line(event: EventRow, batch_id: str | None) -> ForeignEvent:
     )
 
 
-async def _match_redemptions(
-    session: WriteSession, events: Sequence[EventRow], places: dict[str, _Place]
-) -> list[ForeignEvent]:
-    """A batch is mined with the last of its redemptions, for each of them could be submitted on its own."""
+async def _foreign_redemptions(session: WriteSession, events: Sequence[EventRow]) -> list[ForeignEvent]:
     if not events:
         return []
     here = {_reference(event): event for event in events}
-    batch_of: dict[bytes, str] = dict((await session.execute(_REDEMPTIONS)).all())
-    touched = {batch_of[reference] for reference in here if reference in batch_of}
-    executed = {reference: _place(event) for reference, event in here.items()}
-    rest = [ref for ref, batch_id in batch_of.items() if batch_id in touched and ref not in here]
-    if rest:
-        earlier = await session.execute(_REDEEMED, {"references": ["0x" + ref.hex() for ref in rest]})
-        executed |= {ref: _Place(block, index, digest) for ref, digest, block, index in earlier}
-    complete = touched - {batch_of[ref] for ref in rest if ref not in executed}
-    for reference, batch_id in batch_of.items():
-        if batch_id in complete:
-            place = executed[reference]
-            places[batch_id] = max(place, places.get(batch_id, place))
+    ours = set(await session.scalars(_SEALED_REFERENCES, {"references": list(here)}))
     return [
         ForeignEvent("redeem", event.block_number, event.log_index, reference=reference)
         for reference, event in here.items()
-        if reference not in batch_of
+        if reference not in ours
     ]
 
 
-async def _match_admin(session: WriteSession, outcomes: Sequence[Outcome], places: dict[str, _Place]) -> list[str]:
+async def _match_admin(session: WriteSession, outcomes: Sequence[Outcome], places: dict[str, Place]) -> list[str]:
     """Succeeded transactions mine their batch; of reverted ones the relayer hears."""
     if not outcomes:
         return []
@@ -181,26 +202,14 @@ async def _match_admin(session: WriteSession, outcomes: Sequence[Outcome], place
     for digest, block_number, succeeded in outcomes:
         batch_id = batch_of.get(digest)
         if batch_id is not None and succeeded:
-            places[batch_id] = _Place(block_number, None, digest)
+            places[batch_id] = Place(block_number, None, digest)
         elif batch_id is not None:
             failed.append(batch_id)
     return failed
 
 
-async def _mine(session: WriteSession, places: Mapping[str, _Place]) -> list[str]:
-    if not places:
-        return []
-    parameters = {
-        "ids": list(places),
-        "hashes": [place.transaction_hash for place in places.values()],
-        "blocks": [place.block_number for place in places.values()],
-        "indexes": [place.log_index for place in places.values()],
-    }
-    return list(await session.scalars(_MINE, parameters))
-
-
-def _place(event: EventRow) -> _Place:
-    return _Place(event.block_number, event.log_index, event.transaction_hash)
+def _place(event: EventRow) -> Place:
+    return Place(event.block_number, event.log_index, event.transaction_hash)
 
 
 def _reference(event: EventRow) -> bytes:

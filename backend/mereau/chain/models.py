@@ -47,9 +47,7 @@ class Batch(Base):
     __tablename__ = "chain_batches"
     __table_args__ = (
         CheckConstraint("kind in ('issue', 'reverse', 'expire', 'redeem', 'admin')", name="kind"),
-        CheckConstraint(
-            "state in ('sealed', 'submitted', 'mined', 'final', 'superseded', 'stuck')", name="state"
-        ),
+        CheckConstraint("state in ('sealed', 'submitted', 'mined', 'final', 'superseded', 'stuck')", name="state"),
         Index(
             "uq_chain_batches_line",
             "partner_number",
@@ -58,7 +56,11 @@ class Batch(Base):
             postgresql_where=text("sequence is not null and state <> 'superseded'"),
             postgresql_nulls_not_distinct=True,
         ),
-        Index("ix_chain_batches_open", "seq", postgresql_where=text("state in ('sealed', 'submitted', 'mined')")),
+        Index(
+            "ix_chain_batches_open",
+            "seq",
+            postgresql_where=text("state in ('sealed', 'submitted', 'mined', 'stuck')"),
+        ),
         Index("ix_chain_batches_block_number", "block_number"),
     )
 
@@ -210,7 +212,11 @@ class ChainEvent(Base):
     """Every other log of the contract, decoded: Issued, Reversed, Expired, Redeemed, PartnerSet, roles, terms."""
 
     __tablename__ = "chain_events"
-    __table_args__ = (Index("ix_chain_events_name", "name", "block_number"),)
+    __table_args__ = (
+        Index("ix_chain_events_name", "name", "block_number"),
+        Index("ix_chain_events_partner", "name", text("(data ->> 'partner')")),
+        Index("ix_chain_events_reference", text("(data ->> 'reference')"), postgresql_where=text("name = 'Redeemed'")),
+    )
 
     block_number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     log_index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

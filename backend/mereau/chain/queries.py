@@ -7,12 +7,13 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    Integer,
     LargeBinary,
+    Text,
     any_,
     bindparam,
     cast,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -126,7 +127,8 @@ async def partner_on_chain(session: AsyncSession, number: int) -> PartnerOnChain
 
 
 def _names_partner(number: int) -> ColumnElement[bool]:
-    return cast(ChainEvent.data["partner"].astext, Integer) == number
+    # Written out, for the planner finds an expression's index by its literal text.
+    return literal_column("data ->> 'partner'", Text) == str(number)
 
 
 def _limit(value: object) -> int | None:

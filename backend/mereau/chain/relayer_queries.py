@@ -135,7 +135,7 @@ _SEALED_ORDERS: Final = text("""
 _BATCH_ORDER_IDS: Final = text("select id from chain_orders where batch_id = :batch_id order by batch_index")
 _LINE_EVENT: Final = text("""
     select name, data ->> 'trailRoot' as mark, block_number from chain_events
-    where name in ('Issued', 'Reversed') and (data ->> 'partner')::bigint = :partner
+    where name in ('Issued', 'Reversed') and data ->> 'partner' = cast(cast(:partner as bigint) as text)
         and (data ->> 'sequence')::bigint = :sequence
 """)
 _EXPIRY_EVENT: Final = text("""

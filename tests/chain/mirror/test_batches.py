@@ -1,6 +1,7 @@
 """Batches are mined by what the chain says was executed, whoever submitted it."""
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chain.mirror.batches import admin, batch, no_such_transaction, redemption
@@ -9,8 +10,10 @@ from chain.mirror.world import World, mirror_of
 from mereau.chain.contract import encode_call
 from mereau.chain.delta import MirrorDelta
 from mereau.chain.finality import Finality
-from mereau.chain.models import Batch, Block
+from mereau.chain.mirror import StepOutcome
+from mereau.chain.models import Batch, Block, Order
 from mereau.chain.rpc import hex_bytes
+from mereau.core.db import transaction
 
 
 async def found(world: World, batch_id: str) -> Batch:
@@ -97,6 +100,59 @@ async def test_a_redemption_batch_waits_for_its_last_order(world: World) -> None
     assert mined.block_number == await world.token.head()
     assert (await found(world, untouched[0].id)).state == "submitted"
     assert [event.kind for event in whole(world.deltas, "foreign")] == ["issue"]
+
+
+async def release(world: World, order_id: str) -> None:
+    """What the relayer does with a redemption whose signature is dead."""
+    async with transaction(world.engine) as session:
+        await session.execute(
+            update(Order).where(Order.id == order_id).values(state="queued", batch_id=None, batch_index=None)
+        )
+
+
+async def test_a_batch_is_complete_when_the_order_that_held_it_up_has_left(world: World) -> None:
+    """No block comes: the others were executed long ago."""
+    head, first, last = rows = redemption([root("a"), root("b")])
+    await world.add(*rows)
+    await world.token.issue([(address(holder(0)), 10)])
+    digest = await world.token.redeem([(holder(0), 4, root("a"))])
+    await world.mirror.step()
+    assert (await world.mirror.step()).outcome is StepOutcome.IDLE
+    assert whole(world.deltas, "mined") == []
+    executed_in = await world.token.head()
+    await release(world, last.id)
+    assert (await world.mirror.step()).outcome is StepOutcome.IDLE
+    mined = await found(world, head.id)
+    assert (mined.state, mined.transaction_hash, mined.block_number) == ("final", digest, executed_in)
+    assert (world.deltas[-1].mined, world.deltas[-1].final) == ([head.id], [head.id])
+    handed_on = len(world.deltas)
+    await world.mirror.step()
+    assert len(world.deltas) == handed_on
+    assert [order.state for order in await world.rows(Order) if order.id == first.id] == ["sealed"]
+
+
+async def test_the_next_block_finds_such_a_batch_as_well(world: World) -> None:
+    head, _, last = rows = redemption([root("a"), root("b")])
+    await world.add(*rows)
+    await world.token.issue([(address(holder(0)), 10)])
+    digest = await world.token.redeem([(holder(0), 4, root("a"))])
+    await world.mirror.step()
+    await release(world, last.id)
+    await world.token.rpc.call("evm_mine")
+    assert (await world.mirror.step()).outcome is StepOutcome.ADVANCED
+    mined = await found(world, head.id)
+    assert (mined.state, mined.transaction_hash) == ("final", digest)
+    assert mined.block_number == await world.token.head() - 1
+
+
+async def test_a_batch_that_lost_all_of_its_orders_is_not_complete(world: World) -> None:
+    head, only = rows = redemption([root("a")])
+    await world.add(*rows)
+    await world.mirror.step()
+    await release(world, only.id)
+    await world.mirror.step()
+    assert (await found(world, head.id)).state == "submitted"
+    assert whole(world.deltas, "mined") == []
 
 
 async def test_a_redemption_batch_is_mined_in_one_transaction(world: World) -> None:

@@ -160,6 +160,32 @@ async def test_a_dead_signature_lets_its_order_return_and_be_judged_again(slow_d
     assert await desk.balance(desk.member(0)) == 99
 
 
+async def test_a_batch_ends_when_the_last_order_that_can_never_execute_has_left_it(slow_desk: Desk) -> None:
+    desk = slow_desk
+    clock = frozen(desk)
+    await credit(desk, 2)
+    _, dead = await redeem(desk, 10, 100)
+    async with desk.relayer() as relayer:
+        await relayer.step()
+        raw = await dropped(desk)
+        await submit_alone(desk, 0)
+        await reverse_directly(desk, desk.member(1), 1)
+        await mine(desk)
+        await desk.rpc.call("eth_sendRawTransaction", raw)
+        await desk.rpc.call("evm_increaseTime", 4_000)
+        clock.advance(seconds(4_000))
+        await mine(desk, 7)
+        await desk.follow()
+        assert (await desk.batches())[-1].state == "submitted"
+        assert (await relayer.step()).requeued == 1
+        # No block is needed: what is left of the batch was executed before.
+        await desk.follow()
+        assert (await desk.batches())[-1].state == "final"
+        await relayer.step()
+    assert [one.id for one in desk.rejected] == [dead.id]
+    assert [await desk.balance(desk.member(number)) for number in range(2)] == [90, 99]
+
+
 async def test_a_late_redemption_executes_within_its_life(slow_desk: Desk) -> None:
     """A long wait in the pool is no reason to sign anew: the old signature is still good."""
     desk = slow_desk

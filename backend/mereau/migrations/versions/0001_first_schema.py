@@ -60,7 +60,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('seq', name=op.f('uq_chain_batches_seq'))
     )
     op.create_index('ix_chain_batches_block_number', 'chain_batches', ['block_number'], unique=False)
-    op.create_index('ix_chain_batches_open', 'chain_batches', ['seq'], unique=False, postgresql_where=sa.text("state in ('sealed', 'submitted', 'mined')"))
+    op.create_index('ix_chain_batches_open', 'chain_batches', ['seq'], unique=False, postgresql_where=sa.text("state in ('sealed', 'submitted', 'mined', 'stuck')"))
     op.create_index('uq_chain_batches_line', 'chain_batches', ['partner_number', 'sequence'], unique=True, postgresql_where=sa.text("sequence is not null and state <> 'superseded'"), postgresql_nulls_not_distinct=True)
     op.create_table('chain_blocks',
     sa.Column('number', sa.BigInteger(), autoincrement=False, nullable=False),
@@ -90,6 +90,8 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('block_number', 'log_index', name=op.f('pk_chain_events'))
     )
     op.create_index('ix_chain_events_name', 'chain_events', ['name', 'block_number'], unique=False)
+    op.create_index('ix_chain_events_partner', 'chain_events', ['name', sa.literal_column("(data ->> 'partner')")], unique=False)
+    op.create_index('ix_chain_events_reference', 'chain_events', [sa.literal_column("(data ->> 'reference')")], unique=False, postgresql_where=sa.text("name = 'Redeemed'"))
     op.create_table('chain_leases',
     sa.Column('name', sa.Text(), nullable=False),
     sa.Column('epoch', sa.BigInteger(), nullable=False),
@@ -572,12 +574,14 @@ def downgrade() -> None:
     op.drop_table('chain_transfers')
     op.drop_table('chain_mirror')
     op.drop_table('chain_leases')
+    op.drop_index('ix_chain_events_reference', table_name='chain_events', postgresql_where=sa.text("name = 'Redeemed'"))
+    op.drop_index('ix_chain_events_partner', table_name='chain_events')
     op.drop_index('ix_chain_events_name', table_name='chain_events')
     op.drop_table('chain_events')
     op.drop_table('chain_deployment')
     op.drop_table('chain_blocks')
     op.drop_index('uq_chain_batches_line', table_name='chain_batches', postgresql_where=sa.text("sequence is not null and state <> 'superseded'"), postgresql_nulls_not_distinct=True)
-    op.drop_index('ix_chain_batches_open', table_name='chain_batches', postgresql_where=sa.text("state in ('sealed', 'submitted', 'mined')"))
+    op.drop_index('ix_chain_batches_open', table_name='chain_batches', postgresql_where=sa.text("state in ('sealed', 'submitted', 'mined', 'stuck')"))
     op.drop_index('ix_chain_batches_block_number', table_name='chain_batches')
     op.drop_table('chain_batches')
     op.drop_table('chain_balances')
