@@ -1,5 +1,6 @@
 """What supervisors and scrapers read, and what the chain's endpoints show."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from api.world import SECRET, ApiWorld, client_of, serve, settings
 from fixtures.chain import ChainNode
 from mereau.app import create_app
 from mereau.core.config import Settings
-from mereau.core.db import create_engine
+from mereau.core.db import create_engine, transaction
 from mereau.core.errors import ConfigurationError
+from mereau.journal import service as journal
 
 
 def figures(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -81,6 +83,24 @@ async def test_metrics_tell_requests_and_state(world: ApiWorld) -> None:
     assert after["mereau_orders_queued", ()] < before["mereau_orders_queued", ()]
     assert after["mereau_batches", (("state", "final"),)] >= 1
     assert (after["mereau_mirror_frozen", ()], after["mereau_supply_tokens", ()]) == (0, 120)
+
+
+async def test_drift_is_a_figure_only_after_a_reconciliation(world: ApiWorld) -> None:
+    async def drift() -> float | None:
+        return figures((await world.get(None, "/../../metrics")).text).get(("mereau_drift_tokens", ()))
+
+    assert await drift() is None
+    for tokens in (7, 0):
+        async with transaction(world.engine) as session:
+            await journal.record(
+                session,
+                at=datetime.now(UTC),
+                actor="system",
+                action="reconciliation.reported",
+                subject_id="block:1",
+                detail={"drift_tokens": tokens},
+            )
+        assert await drift() == tokens
 
 
 async def test_batches_are_listed_newest_first_and_shown_with_their_orders(world: ApiWorld) -> None:

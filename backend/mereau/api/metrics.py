@@ -46,7 +46,10 @@ class StateMetrics:
         self.mirror_lag = self._gauge("mereau_mirror_lag_blocks", "Blocks that the node is ahead of the mirror.")
         self.mirror_frozen = self._gauge("mereau_mirror_frozen", "1 while redemptions are stopped.")
         self.supply = self._gauge("mereau_supply_tokens", "Tokens in circulation at the mirror's head.")
-        self.drift = self._gauge("mereau_drift_tokens", "Drift that the last reconciliation found.")
+
+    def tell_drift(self, tokens: int) -> None:
+        """Note what the last reconciliation found; without one there is no figure, rather than a good one."""
+        self._gauge("mereau_drift_tokens", "Drift that the last reconciliation found.").set(tokens)
 
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)

@@ -74,6 +74,9 @@ async def metrics(session: Reads, request: Request) -> Response:
         state.mirror_lag.set(max(0, mirror.node_head_number - mirror.head_number))
         state.mirror_frozen.set(mirror.frozen_reason is not None)
         state.supply.set(mirror.supply)
+    drift_tokens = await queries.last_drift_tokens(session)
+    if drift_tokens is not None:
+        state.tell_drift(drift_tokens)
     content = request.app.state.metrics.render() + state.render()
     return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

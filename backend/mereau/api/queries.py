@@ -3,12 +3,17 @@
 import asyncio
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import mereau
 from mereau.chain.models import Batch, MirrorState, Order
+from mereau.journal.models import JournalEntry
+
+# Acts have no index of their own: a scrape must not read a whole journal.
+_ACTS_SEARCHED: Final = 100_000
 
 
 async def schema_revision(session: AsyncSession) -> str | None:
@@ -30,6 +35,18 @@ async def count_batches(session: AsyncSession) -> dict[str, int]:
     """Number of batches by state; states without a batch are absent."""
     rows = await session.execute(select(Batch.state, func.count().label("batches")).group_by(Batch.state))
     return {row.state: row.batches for row in rows}
+
+
+async def last_drift_tokens(session: AsyncSession) -> int | None:
+    """What the last reconciliation found, None where none is among the last acts of the journal."""
+    last = select(func.max(JournalEntry.id)).scalar_subquery()
+    drift = await session.scalar(
+        select(JournalEntry.detail["drift_tokens"].astext)
+        .where(JournalEntry.action == "reconciliation.reported", JournalEntry.id > last - _ACTS_SEARCHED)
+        .order_by(JournalEntry.id.desc())
+        .limit(1)
+    )
+    return None if drift is None else int(drift)
 
 
 async def mirror_state(session: AsyncSession) -> MirrorState | None:

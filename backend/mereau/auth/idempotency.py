@@ -41,7 +41,7 @@ _PASSING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a write answers. `location` is the path under which the new object is read."""
+    """What a write answers, and with which status."""
 
     model: BaseModel
     status: int = 201

@@ -1,7 +1,6 @@
 """What every endpoint uses: the site it runs on, sessions, strict bodies, pages and answers."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -82,8 +81,7 @@ Writes = Annotated[WriteSession, Depends(_write_session, scope="function")]
 class JsonBody(Generic[Model]):
     """A dependency that reads a strict JSON body into `model`.
 
-    Stands behind the caller's parameter in an endpoint, so that nobody unknown has a body parsed. Leaves
-    `request.state.body_digest`, SHA-256 of what was understood, for idempotency.
+    Stands behind the caller's parameter in an endpoint, so that nobody unknown has a body parsed.
     """
 
     def __init__(self, model: type[Model], bytes_max: int) -> None:
@@ -93,12 +91,10 @@ class JsonBody(Generic[Model]):
     async def __call__(self, request: Request) -> Model:
         value = parse(await _read(request, self.bytes_max))
         try:
-            body = self.model.model_validate(value)
+            return self.model.model_validate(value)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False, include_context=False)
             raise InvalidInputError("The body does not fit; see errors.", errors=findings(details)) from None
-        request.state.body_digest = hashlib.sha256(body.__pydantic_serializer__.to_json(body)).digest()
-        return body
 
 
 def json_body(model: type[BaseModel], *, bytes_max: int = BODY_BYTES_MAX) -> Any:

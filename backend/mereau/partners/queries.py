@@ -36,10 +36,6 @@ async def list_staff(session: ReadSession, partner_id: str, after_id: str | None
     return (await session.scalars(query)).all()
 
 
-async def find_location(session: ReadSession | WriteSession, location_id: str, partner_id: str) -> Location | None:
-    return await session.scalar(select(Location).where(Location.id == location_id, Location.partner_id == partner_id))
-
-
 async def find_staff(session: ReadSession | WriteSession, staff_id: str, partner_id: str) -> Staff | None:
     """An active member of this partner's staff."""
     return await session.scalar(
