@@ -59,7 +59,6 @@ async def test_a_partners_events_are_found_by_index(full: AsyncEngine) -> None:
     steps = await plan(full, relayer_queries._LINE_EVENT.text, partner=3, sequence=53)
     assert "ix_chain_events_partner" in steps
     async with snapshot(full) as session:
-        await session.execute(text("set local enable_seqscan = off"))
         assert await queries.partner_on_chain(session, 3) is None
         found = await relayer_queries.line_consumption(session, 3, 53)
     assert found is not None

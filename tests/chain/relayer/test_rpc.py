@@ -7,7 +7,7 @@ import pytest
 from chain.relayer.proxy import Fault, FaultProxy
 from fixtures.chain import CHAIN_ID, free_port
 from mereau.chain import errors
-from mereau.chain.errors import RpcError, RpcUnavailableError, rpc_error
+from mereau.chain.errors import RpcError, RpcUnavailableError
 from mereau.chain.fees import FeePolicy, market_fees
 from mereau.chain.rpc import RpcClient, at_block, hex_bytes, quantity
 from mereau.chain.simulation import Gas, TooLarge, simulate
@@ -120,89 +120,6 @@ async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
         pass
     writer.close()
     await writer.wait_closed()
-
-
-SPELLINGS = [
-    (errors.AlreadyKnownError, -32000, "already known"),
-    (errors.AlreadyKnownError, -32000, "AlreadyKnown"),
-    (errors.AlreadyKnownError, -32000, "Known transaction"),
-    (errors.AlreadyKnownError, -32003, "transaction already imported"),
-    (errors.NonceTooLowError, -32000, "nonce too low: next nonce 5, tx nonce 4"),
-    (errors.NonceTooLowError, -32001, "Nonce too low"),
-    (errors.NonceTooLowError, -32010, "OldNonce, Current nonce: 5, nonce of rejected tx: 4"),
-    (errors.NonceTooLowError, -32010, "Transaction nonce is too low. Try incrementing the nonce."),
-    (errors.NonceTooHighError, -32000, "nonce too high"),
-    (errors.NonceTooHighError, -32006, "Nonce too distant from current sender nonce"),
-    (errors.ReplacementUnderpricedError, -32000, "replacement transaction underpriced"),
-    (errors.ReplacementUnderpricedError, -32010, "ReplacementNotAllowed"),
-    (errors.UnderpricedError, -32000, "transaction underpriced: gas tip cap 1, minimum needed 2"),
-    (errors.UnderpricedError, -32000, "max fee per gas less than block base fee: address 0x1"),
-    (errors.UnderpricedError, -32009, "Gas price below configured minimum gas price"),
-    (errors.UnderpricedError, -32010, "FeeTooLow, MaxFeePerGas too low"),
-    (errors.InsufficientFundsError, -32000, "insufficient funds for gas * price + value: balance 0"),
-    (errors.InsufficientFundsError, -32004, "Upfront cost exceeds account balance"),
-    (errors.InsufficientFundsError, -32010, "InsufficientFunds, Account balance: 0"),
-    (errors.InsufficientFundsError, -32000, "Sender does not have enough balance to cover transaction"),
-    (errors.GasExceededError, -32000, "exceeds block gas limit"),
-    (errors.GasExceededError, -32005, "Transaction gas limit exceeds block gas limit"),
-    (errors.GasExceededError, -32000, "gas required exceeds allowance (16777216)"),
-    (errors.GasExceededError, -32000, "transaction gas limit too high (cap: 16777216, tx: 20000000)"),
-    (errors.GasExceededError, -32000, "oversized data: transaction size 140000, limit 131072"),
-    (errors.GasExceededError, -32000, "intrinsic gas too low: gas 1, minimum needed 2"),
-    (errors.BlockUnknownError, -32000, "header not found"),
-    (errors.BlockUnknownError, -39001, "Unknown block"),
-    (errors.BlockUnknownError, -32000, "hash 0x12 is not currently canonical"),
-    (errors.BlockUnknownError, -32001, "block not found: 0x12"),
-    (errors.LimitExceededError, -32005, "query returned more than 10000 results"),
-    (errors.LimitExceededError, -32602, "block range is too large"),
-    (errors.LimitExceededError, 429, "Too Many Requests"),
-    (errors.MethodUnsupportedError, -32601, "the method eth_x does not exist/is not available"),
-    (errors.MethodUnsupportedError, -32601, "Method not found"),
-    (errors.ExecutionRevertedError, 3, "execution reverted: nonce too low"),
-    (errors.ExecutionRevertedError, -32000, "Execution reverted"),
-    (errors.ExecutionRevertedError, -32015, "VM execution error."),
-    (RpcError, -32603, "Internal error"),
-]
-
-
-@pytest.mark.parametrize(("kind", "code", "message"), SPELLINGS)
-def test_nodes_words_become_one_type(kind: type[RpcError], code: int, message: str) -> None:
-    error = rpc_error({"code": code, "message": message})
-    assert type(error) is kind
-    assert (error.code, error.message) == (code, message)
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        ("0x1234", b"\x12\x34"),
-        ("Reverted 0x1234", b"\x12\x34"),
-        ({"data": "0x1234"}, b"\x12\x34"),
-        ({"result": "0x1234"}, b"\x12\x34"),
-        ("0x", b""),
-        ("no hex", None),
-        ("0xzz", None),
-        (None, None),
-        (17, None),
-    ],
-)
-def test_revert_data_in_every_wrapping(data: object, expected: bytes | None) -> None:
-    error = rpc_error({"code": 3, "message": "execution reverted", "data": data})
-    assert isinstance(error, errors.ExecutionRevertedError)
-    assert error.data == expected
-
-
-def test_data_alone_tells_a_revert() -> None:
-    assert isinstance(rpc_error({"code": -1, "message": "", "data": "0x12"}), errors.ExecutionRevertedError)
-
-
-@pytest.mark.parametrize("error", ["text", None, 5, []])
-def test_an_error_that_is_no_object_is_still_an_error(error: object) -> None:
-    assert rpc_error(error).code == 0
-
-
-def test_an_error_without_its_members_is_still_an_error() -> None:
-    assert (rpc_error({}).code, rpc_error({"code": "x"}).code) == (0, 0)
 
 
 def test_quantities_have_no_leading_zeros() -> None:
