@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mereau.chain.artifact import artifact
 from mereau.chain.contract import Revert
 from mereau.chain.orders import OrderKind
 from mereau.chain.sealing import Group, QueuedOrder
@@ -99,3 +102,71 @@ def test_an_order_alone_is_to_blame_whatever_the_error(name: str) -> None:
 def test_what_work_in_flight_may_cure() -> None:
     assert curable(Revert("ERC20InsufficientBalance", {}))
     assert not curable(Revert("LoyaltyAmount", {}))
+
+
+WAITING = {"EnforcedPause", "LoyaltySequence", "LoyaltyPartnerUnknown"}
+TOTALS = {"LoyaltyAllowance", "LoyaltyPeriodCap", "LoyaltyReversal", "LoyaltySupply"}
+CURABLE = {
+    "ERC20InsufficientBalance", "LoyaltyAllowance", "LoyaltyNonce", "LoyaltyPartnerInactive", "LoyaltyReversal",
+    "AccessControlUnauthorizedAccount",
+}  # fmt: skip
+OWN_ERRORS = sorted(entry["name"] for entry in artifact()["abi"] if entry["type"] == "error")
+
+
+def revert_about(name: str, wallet: int, left: int) -> Revert:
+    """The contract's error with every argument that it declares."""
+    (entry,) = [one for one in artifact()["abi"] if one["type"] == "error" and one["name"] == name]
+    args: dict[str, Any] = {}
+    for parameter in entry["inputs"]:
+        label = parameter["name"].rstrip("_")
+        args[label] = hexed(wallet) if parameter["type"] == "address" else bytes(32)
+        if parameter["type"].startswith("uint"):
+            args[label] = {"left": left, "partner": 1}.get(label, 0)
+    return Revert(name, args)
+
+
+@pytest.mark.parametrize("kind", list(OrderKind))
+@pytest.mark.parametrize("name", OWN_ERRORS)
+def test_every_error_of_the_contract_alone_and_in_company(name: str, kind: OrderKind) -> None:
+    """The whole table: what waits, what blames the order alone, and that company never blames an unnamed wallet."""
+    revert = revert_about(name, wallet=1, left=10)
+    nobody = (
+        name in WAITING
+        or (name == "LoyaltySignature" and kind is not OrderKind.REDEEM)
+        or (name == "AccessControlUnauthorizedAccount" and kind is not OrderKind.ADMIN)
+    )
+    alone, pair = group_of(kind, 1), group_of(kind, 1, 2)
+    expected = (Blame.NOBODY, ()) if nobody else (Blame.ORDERS, alone.orders)
+    assert (judge(alone, revert).blame, judge(alone, revert).culprits) == expected
+    verdict = judge(pair, revert)
+    assert (verdict.blame is Blame.NOBODY) == nobody
+    assert bool(verdict.culprits) == (verdict.blame is Blame.ORDERS)
+    assert set(verdict.culprits) <= set(pair.orders)
+    if name in TOTALS:
+        assert verdict.culprits == pair.orders[1:]
+    elif verdict.blame is Blame.ORDERS:
+        assert verdict.culprits == pair.orders[:1]
+
+
+@pytest.mark.parametrize("name", OWN_ERRORS)
+def test_what_is_curable_is_listed(name: str) -> None:
+    assert curable(Revert(name, {})) == (name in CURABLE)
+
+
+def test_the_tables_name_errors_that_exist() -> None:
+    """A renamed error of the contract must not silently become a poison."""
+    assert set(OWN_ERRORS) >= WAITING | TOTALS | CURABLE
+
+
+@given(tokens=st.lists(st.integers(1, 50), min_size=2, max_size=12), left=st.integers(0, 300))
+def test_totals_are_never_exceeded_and_nobody_who_fits_is_blamed(tokens: list[int], left: int) -> None:
+    orders = tuple(
+        QueuedOrder(f"ent_{seq}", seq, OrderKind.ISSUE, 1, WALLETS[0], one, bytes(32)) for seq, one in enumerate(tokens)
+    )
+    culprits = judge(Group(OrderKind.ISSUE, 1, orders), Revert("LoyaltyAllowance", {"left": left})).culprits
+    served = 0
+    for order in orders:
+        fits = served + order.tokens <= left
+        assert (order in culprits) != fits
+        served += order.tokens if fits else 0
+    assert served <= left
