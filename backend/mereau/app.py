@@ -24,6 +24,7 @@ from mereau.core.errors import ConfigurationError
 from mereau.core.http import V1, make_site
 from mereau.core.layout import Layout, read_voucher_secret
 from mereau.core.logging import configure_logging
+from mereau.core.rates import RateLimiter
 
 
 def create_app(
@@ -68,6 +69,7 @@ def create_app(
     metrics = RequestMetrics()
     app.state.site = make_site(engine, clock or SystemClock())
     app.state.keyring = Keyring()
+    app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
     app.state.rpc = rpc
     app.state.voucher_secret = voucher_secret or read_voucher_secret(Layout(settings.data_dir))
     app.state.metrics = metrics

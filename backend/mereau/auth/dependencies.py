@@ -13,6 +13,7 @@ from starlette.requests import Request
 from mereau.auth import service
 from mereau.auth.domain import Principal, Scope, bearer_key, digest_of
 from mereau.auth.errors import MissingScopeError
+from mereau.core.errors import TooManyRequestsError
 from mereau.core.http import Site, site_of
 
 CACHE_TTL_S: Final = 1.0
@@ -72,6 +73,10 @@ class _Allowed(SecurityBase):
         if not isinstance(keyring, Keyring):
             raise TypeError("create_app sets the keyring")
         caller = await keyring.authenticate(site_of(request), request.headers.get("authorization"))
+        rate = request.app.state.limiter.hit(caller.key_id)
+        request.state.rate = rate
+        if not rate.is_allowed:
+            raise TooManyRequestsError("This key asks too often. Wait, or spread the work.", retry_after_s=rate.reset_s)
         if not caller.may(self.scope):
             raise MissingScopeError(f"This needs the scope {self.scope}.")
         return caller

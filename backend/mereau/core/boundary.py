@@ -48,7 +48,8 @@ class Boundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], header]
+                rate = scope["state"].get("rate")
+                message["headers"] = [*message["headers"], header, *(rate.headers() if rate else ())]
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id)

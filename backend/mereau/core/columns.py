@@ -13,7 +13,5 @@ Tokens = Annotated[int, mapped_column(BigInteger)]
 AmountMinor = Annotated[int, mapped_column(BigInteger)]
 Bytes = Annotated[bytes, mapped_column(LargeBinary)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-CreatedAt = Annotated[
-    datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
-]
+CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())]
 Json = Annotated[dict[str, object], mapped_column(JSONB)]

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     keystore_password_file: Path | None = None
     seal_delay_s: float = Field(default=1.0, gt=0, description="A batch waits at most this long.")
     seal_orders_max: int = Field(default=200, ge=1, description="A batch is sealed at this many orders.")
+    rate_limit_per_minute: int = Field(default=120_000, ge=1, description="Requests of one API key, per process.")
     pool_connections_max: int = Field(default=8, ge=1, description="Database connections per process.")
     log_format: Literal["console", "json"] = "console"
     log_level: str = "INFO"

@@ -60,9 +60,7 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[WriteSession]:
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[ReadSession]:
     """One REPEATABLE READ, READ ONLY transaction: all reads see the same instant."""
     async with engine.connect() as connection:
-        pinned = await connection.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        pinned = await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         async with AsyncSession(pinned, expire_on_commit=False) as session, session.begin():
             yield ReadSession(session)
 

@@ -63,6 +63,16 @@ class ConflictError(MereauError):
     status, code, title = 409, "conflict", "Conflict with the present state"
 
 
+class TooManyRequestsError(MereauError):
+    """The caller has used up its rate; `retry_after_s` says when there is more."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class UnavailableError(MereauError):
     """A part that the request needs does not answer; trying again later is right."""
 

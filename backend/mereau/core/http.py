@@ -207,11 +207,12 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "No such object, or none that this key may see.", 408: "The body did not arrive in time.",
         409: "Conflict with the present state.", 413: "The body is too large.",
         415: "The body is not application/json.", 422: "The request is not valid.",
+        429: "The key has used up its rate; see Retry-After.",
         503: "A part that this needs does not answer; see Retry-After.",
     }  # fmt: skip
     return {
         status: {"description": texts[status], "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in sorted({401, 403, 503, *statuses})
+        for status in sorted({401, 403, 429, 503, *statuses})
     }
 
 

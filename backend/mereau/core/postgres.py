@@ -37,7 +37,7 @@ _PRIVATE: Final = 0o700
 _SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "40",
-    "shared_buffers": "48MB",
+    "shared_buffers": "16MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "32MB",
     "effective_cache_size": "512MB",
