@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from mereau.chain import merkle
@@ -13,7 +12,7 @@ from mereau.chain.sealing import Group
 from mereau.chain.signing import Signer
 from mereau.core.clock import Clock
 
-_REDEMPTION_LIFE: Final = timedelta(hours=1)
+_REDEMPTION_LIFE_S: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +45,16 @@ class Drafter:
         self._clock = clock
         self.relayer = relayer
 
-    async def draft(self, group: Group, line: Line | None, nonces: Mapping[bytes, int]) -> Draft:
+    async def draft(self, group: Group, line: Line | None, nonces: Mapping[bytes, int], chain_time_s: int) -> Draft:
         """The call for this group; `nonces` holds every redeeming member's next one.
 
-        Raises SignerRefusedError where a key is not there.
+        `chain_time_s` is the head's Unix second. Raises SignerRefusedError where a key is not there.
         """
         if group.kind is OrderKind.ADMIN:
             (order,) = group.orders
             return Draft(group, order.sender, self._domain.contract, order.call_data)
         if group.kind is OrderKind.REDEEM:
-            return await self._redeem(group, nonces)
+            return await self._redeem(group, nonces, chain_time_s)
         if line is None:
             raise ValueError(f"{group.kind} needs a line")
         return await self._list(group, line)
@@ -94,8 +93,10 @@ class Drafter:
         (signature,) = await self._signer.sign([(line.signer, digest)])
         return encode_call(kind.value, leading, line.sequence, root, packed, signature)
 
-    async def _redeem(self, group: Group, nonces: Mapping[bytes, int]) -> Draft:
-        deadline = int((self._clock.now() + _REDEMPTION_LIFE).timestamp())
+    async def _redeem(self, group: Group, nonces: Mapping[bytes, int], chain_time_s: int) -> Draft:
+        # The head may be old and may be ahead of this clock; the signature must outlive both.
+        now_s = max(int(self._clock.now().timestamp()), chain_time_s)
+        deadline = now_s + _REDEMPTION_LIFE_S
         redemptions = [
             Redemption(
                 order.wallet,

@@ -150,7 +150,7 @@ class Sealer:
             async with snapshot(self._engine) as session:
                 ours = await queries.last_sequence(session, group.partner_number)
             line = Line(line.signer, max(ours, line.sequence) + 1)
-        return await self._drafter.draft(group, line, nonces)
+        return await self._drafter.draft(group, line, nonces, state.pinned.timestamp_s)
 
     async def _simulate(self, draft: Draft, state: ChainState) -> Gas | Revert | TooLarge:
         return await simulate(

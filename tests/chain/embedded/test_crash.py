@@ -17,7 +17,7 @@ from chain.embedded.support import Client, Node, RpcError, account, sign
 from chain.embedded.test_reading import encoded_receipt, header_hash, root_of
 
 StartNode = Callable[..., tuple[Node, Client]]
-KILLS = 12
+KILLS = 7
 SENDERS = 3
 
 

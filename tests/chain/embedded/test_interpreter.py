@@ -77,12 +77,13 @@ def same(code: bytes, data: bytes = b"", gas: int = GAS) -> dict[str, Any]:
     return mine
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.lists(WORDS, max_size=40), st.binary(max_size=70), st.sampled_from([0, 50, 3_000, GAS]))
 def test_random_programs(program: list[str], data: bytes, gas: int) -> None:
     same(assemble(" ".join(program)), data, gas)
 
 
+@pytest.mark.filterwarnings("ignore:SELFDESTRUCT opcode present")
 @settings(max_examples=300)
 @given(st.binary(max_size=60), st.binary(max_size=40))
 def test_random_bytes(code: bytes, data: bytes) -> None:

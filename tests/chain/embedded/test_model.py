@@ -146,5 +146,5 @@ class ChainMachine(RuleBasedStateMachine):
             assert receipt["status"] == "0x1"
 
 
-ChainMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
+ChainMachine.TestCase.settings = settings(max_examples=15, stateful_step_count=25)
 TestChain = ChainMachine.TestCase

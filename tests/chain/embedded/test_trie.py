@@ -2,7 +2,7 @@
 
 import pytest
 import rlp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trie import HexaryTrie
 
@@ -12,7 +12,7 @@ from mereau.chain.embedded.trie import BLANK_ROOT, NoNodes, Trie, ordered_root
 # under which a node is embedded in its parent.
 KEYS = st.lists(st.sampled_from([0x00, 0x01, 0x10, 0x11, 0xF0, 0xFF]), min_size=3, max_size=3).map(bytes)
 VALUES = st.one_of(st.just(b""), st.binary(min_size=1, max_size=3), st.binary(min_size=33, max_size=50))
-BATCHES = st.lists(st.dictionaries(KEYS, VALUES, min_size=1, max_size=20), min_size=1, max_size=8)
+BATCHES = st.lists(st.dictionaries(KEYS, VALUES, min_size=1, max_size=20), min_size=1, max_size=6)
 
 
 class Nodes:
@@ -29,6 +29,7 @@ class Nodes:
         return after
 
 
+@settings(max_examples=60)
 @given(BATCHES)
 def test_batches_lead_to_the_librarys_roots_and_values(batches: list[dict[bytes, bytes]]) -> None:
     nodes, root, library = Nodes(), BLANK_ROOT, HexaryTrie({})
@@ -40,6 +41,7 @@ def test_batches_lead_to_the_librarys_roots_and_values(batches: list[dict[bytes,
         assert all(Trie(nodes).get(root, key) == library[key] for changes in batches for key in changes)
 
 
+@settings(max_examples=60)
 @given(BATCHES, KEYS)
 def test_proofs_convince_the_library(batches: list[dict[bytes, bytes]], absent: bytes) -> None:
     nodes, root = Nodes(), BLANK_ROOT
@@ -55,6 +57,7 @@ def test_proofs_convince_the_library(batches: list[dict[bytes, bytes]], absent: 
             assert proof == []
 
 
+@settings(max_examples=60)
 @given(BATCHES)
 def test_old_roots_stay_readable(batches: list[dict[bytes, bytes]]) -> None:
     nodes, root = Nodes(), BLANK_ROOT
@@ -68,6 +71,7 @@ def test_old_roots_stay_readable(batches: list[dict[bytes, bytes]]) -> None:
         assert all(Trie(nodes).get(then, key) == value for key, value in values.items())
 
 
+@settings(max_examples=40)
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=300))
 def test_a_list_has_the_root_that_blocks_give_it(values: list[bytes]) -> None:
     library = HexaryTrie({})

@@ -128,7 +128,7 @@ class WorldMachine(RuleBasedStateMachine):
                 assert self.world.is_storage_warm(address, slot) == self.oracle.is_storage_warm(address, slot)
 
 
-WorldMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40)
+WorldMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestWorld = WorldMachine.TestCase
 
 

@@ -96,7 +96,7 @@ async def expect_truth(world: World) -> None:
         assert row.state == ("mined" if is_there else "submitted")
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(history=actions, chunk=st.integers(1, 4))
 async def test_any_history_ends_in_the_truth(
     engine: AsyncEngine, anvil_rpc: RpcClient, history: list[Any], chunk: int

@@ -6,13 +6,14 @@ from dataclasses import replace
 import pytest
 from psycopg.errors import UniqueViolation
 
-from chain.relayer.kit import NOW, PARTNER, Desk
+from chain.relayer.kit import EPOCH_S, NOW, PARTNER, Desk, frozen, seconds
 from chain.relayer.proxy import Fault, FaultProxy
 from mereau.chain import contract, merkle, orders
 from mereau.chain.hashing import keccak
 from mereau.chain.orders import NewOrder, OrderKind
 from mereau.chain.rpc import RpcClient, hex_bytes
 from mereau.chain.sealing import Limits
+from mereau.core.clock import SystemClock
 from mereau.core.db import transaction
 from mereau.core.errors import ConfigurationError
 
@@ -86,10 +87,15 @@ async def test_issue_and_reverse_share_a_line_of_sequences(desk: Desk) -> None:
     assert await desk.balance(member) == 6
 
 
+async def pass_epochs(desk: Desk) -> None:
+    """Three, for a head that ran ahead of the clock moves less far than the clock does."""
+    await desk.rpc.call("evm_increaseTime", 3 * EPOCH_S)
+    await desk.rpc.call("evm_mine")
+
+
 async def test_expiry_takes_what_its_life_no_longer_guards(desk: Desk) -> None:
     (member,) = await credited(desk, 1)
-    await desk.rpc.call("evm_increaseTime", 1_300)
-    await desk.rpc.call("evm_mine")
+    await pass_epochs(desk)
     await desk.enqueue(desk.order(OrderKind.EXPIRE, member, 40))
     async with desk.relayer() as relayer:
         await desk.cycle(relayer)
@@ -100,8 +106,7 @@ async def test_expiry_takes_what_its_life_no_longer_guards(desk: Desk) -> None:
 
 async def test_expiry_of_guarded_tokens_is_rejected_and_the_rest_goes_through(desk: Desk) -> None:
     old, young = await credited(desk, 2)
-    await desk.rpc.call("evm_increaseTime", 1_300)
-    await desk.rpc.call("evm_mine")
+    await pass_epochs(desk)
     await desk.enqueue(desk.order(OrderKind.ISSUE, young, 1))
     async with desk.relayer() as relayer:
         await desk.cycle(relayer, 2)
@@ -109,6 +114,19 @@ async def test_expiry_of_guarded_tokens_is_rejected_and_the_rest_goes_through(de
         await desk.cycle(relayer)
     assert [one.reason.partition("(")[0] for one in desk.rejected] == ["LoyaltyProtected"]
     assert (await desk.balance(old), await desk.balance(young)) == (0, 101)
+
+
+async def test_a_clock_behind_the_chains_signs_nothing_that_is_dead_already(desk: Desk) -> None:
+    """A rejection for a dead signature is for good: the server's clock must not cause it."""
+    (member,) = await credited(desk, 1)
+    clock = frozen(desk)
+    clock.advance(seconds(-10_000))
+    await desk.enqueue(desk.order(OrderKind.REDEEM, member, 60))
+    async with desk.relayer() as relayer:
+        await desk.cycle(relayer)
+    assert desk.rejected == []
+    assert await desk.balance(member) == 40
+    assert clock.now() < SystemClock().now()
 
 
 async def test_a_redemption_is_signed_for_its_holder_and_carries_its_commitment(desk: Desk) -> None:
