@@ -1,12 +1,15 @@
 """SQL that moves tokens. Every function takes one item or thousands in a constant number of statements."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import ColumnElement, Select, func, select, text, tuple_
+from sqlalchemy.exc import OperationalError
 
 from mereau.core.db import ReadSession, WriteSession, copy_rows
 from mereau.ledger.domain import DEBIT_BUCKETS, Bucket, Change, Line, Lot, Take, Use
@@ -14,6 +17,11 @@ from mereau.ledger.models import Account, Entry, Hold, LotUse
 from mereau.ledger.models import Lot as LotRow
 
 Session = ReadSession | WriteSession
+
+BRIEF_WAIT_MS: Final = 500
+"""Shorter than PostgreSQL's deadlock_timeout (1 s), so that who waits so long is never the other's deadlock."""
+
+_SET_WAIT = text("select set_config('lock_timeout', :wait, true)")
 
 _LINE_COLUMNS = tuple(Line.__dataclass_fields__)
 # dataclasses.astuple copies every value deeply, which costs more than the COPY itself.
@@ -110,6 +118,20 @@ async def lock_accounts(session: WriteSession, member_ids: Iterable[str]) -> dic
         .with_for_update()
     )
     return {member_id: Change(*counters) for member_id, *counters in rows}
+
+
+@asynccontextmanager
+async def brief_waits(session: WriteSession) -> AsyncIterator[None]:
+    """Inside, a lock that somebody else keeps raises TimeoutError after `BRIEF_WAIT_MS`; what was done is undone."""
+    try:
+        async with session.begin_nested():
+            await session.execute(_SET_WAIT, {"wait": str(BRIEF_WAIT_MS)})
+            yield
+            await session.execute(_SET_WAIT, {"wait": "0"})
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise TimeoutError from error
 
 
 async def change_accounts(session: WriteSession, changes: Mapping[str, Change]) -> None:

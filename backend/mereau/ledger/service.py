@@ -355,11 +355,20 @@ async def hold(
 async def void_hold(session: WriteSession, entry_id: str, reason: str, now: datetime) -> None:
     """Give a redemption's tokens back while its burn is still queued; the entry ends as rejected with `reason`.
 
-    HoldSettledError once the burn is sealed, or the hold is over: then the chain decides.
+    HoldSettledError once the burn is sealed, or being decided at this moment, or the hold is over: then the
+    chain decides. Locks the account.
     """
-    if not await repository.hold_members(session, [entry_id]):
+    holders = await repository.hold_members(session, [entry_id])
+    if not holders:
         raise NotFoundError("There is no such redemption.")
-    # The order's row comes first in the lock order: the relayer holds it when it reports a rejection.
-    if not await chain_queries.withdraw(session, [entry_id], reason):
+    # A rejected credit takes the account first and its queued debits' orders after, so this does as well. The
+    # relayer that rejects this very burn holds its order and wants the account: for it alone the wait is brief.
+    await repository.lock_accounts(session, holders.values())
+    try:
+        async with repository.brief_waits(session):
+            withdrawn = await chain_queries.withdraw(session, [entry_id], reason)
+    except TimeoutError:
+        withdrawn = set()
+    if not withdrawn:
         raise HoldSettledError("The burn is on its way to the chain, or was decided before.")
     await on_rejected(session, [Rejection(entry_id, reason)], now)
