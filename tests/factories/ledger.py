@@ -30,6 +30,17 @@ from mereau.wallets.keystore import Seed
 SEED = Seed(bytes(range(32)))
 START = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
 
+ADD_BATCH = text("""
+    insert into chain_batches (id, kind, partner_number, sender, call_data, order_count, tokens, gas_limit, state)
+    select :batch, kind, partner_number, '', '', cardinality(cast(:ids as text[])), 0, 0, 'sealed'
+    from chain_orders where id = :first
+""")
+SEAL = text("""
+    update chain_orders set state = 'sealed', batch_id = :batch, batch_index = place.number - 1
+    from unnest(cast(:ids as text[])) with ordinality as place (id, number)
+    where chain_orders.id = place.id and state = 'queued'
+""")
+
 
 @dataclass
 class LedgerWorld:
@@ -153,21 +164,10 @@ class LedgerWorld:
     async def seal(self, *order_ids: str) -> str:
         """Put queued orders into one batch, as the relayer does; its id."""
         batch_id = self.next_id("bat")
-        kind, partner = (
-            await self.rows("select kind, partner_number from chain_orders where id = :id", id=order_ids[0])
-        )[0]
-        await self.write(
-            "insert into chain_batches"
-            " (id, kind, partner_number, sender, call_data, order_count, tokens, gas_limit, state)"
-            " values (:id, :kind, :partner, '', '', :count, 0, 0, 'sealed')",
-            id=batch_id, kind=kind, partner=partner, count=len(order_ids),
-        )  # fmt: skip
-        for index, order_id in enumerate(order_ids):
-            await self.write(
-                "update chain_orders set state = 'sealed', batch_id = :batch, batch_index = :index"
-                " where id = :id and state = 'queued'",
-                batch=batch_id, index=index, id=order_id,
-            )  # fmt: skip
+        values = {"batch": batch_id, "ids": list(order_ids), "first": order_ids[0]}
+        async with transaction(self.engine) as session:
+            await session.execute(ADD_BATCH, values)
+            await session.execute(SEAL, values)
         return batch_id
 
     async def follow(
@@ -177,6 +177,8 @@ class LedgerWorld:
         number = next(self.blocks)
         async with transaction(self.engine) as session:
             for state, batch_ids in (("submitted", reorged), ("mined", mined), ("final", final)):
+                if not batch_ids:
+                    continue
                 await session.execute(
                     text(
                         "update chain_batches set state = :state, block_number = :number, transaction_hash = :hash"
@@ -185,6 +187,8 @@ class LedgerWorld:
                     {"state": state, "number": number, "hash": number.to_bytes(32, "big"), "ids": list(batch_ids)},
                 )
             for sign, batch_ids in ((-1, reorged), (1, mined)):
+                if not batch_ids:
+                    continue
                 await session.execute(
                     text("""
                         insert into chain_balances (wallet, tokens)

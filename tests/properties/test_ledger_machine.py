@@ -45,6 +45,8 @@ ACCOUNTS = text("""
     where a.member_id = any(:ids)
 """)
 LOTS = text("select * from lots where member_id = any(:ids)")
+RETIRE = "update lots set expires_at = null where expires_at is not null and remaining > 0"
+"""Lots of earlier examples never expire: each expiry would walk past all of them, for nothing."""
 ORDERS = text("select o.id, o.tokens from chain_orders o join entries e on e.id = o.id where e.member_id = any(:ids)")
 
 
@@ -64,6 +66,7 @@ class LedgerMachine(RuleBasedStateMachine):
             async with transaction(self.world.engine) as session:
                 return [member.id for member in await members.enrol(session, drafts, self.world.now)]
 
+        self.run(self.world.write(RETIRE))
         self.world.members = self.run(two())
         self.shadow = Shadow()
         self.mined: list[str] = []
@@ -316,7 +319,7 @@ def test_the_ledger_is_its_shadow(database_url: str) -> None:
             # Shrinking replays on the database for minutes; thirty steps are short enough to read as they are.
             phases = (Phase.explicit, Phase.generate)
             run_state_machine_as_test(
-                machine, settings=settings(max_examples=20, stateful_step_count=30, phases=phases)
+                machine, settings=settings(max_examples=14, stateful_step_count=30, phases=phases)
             )
         finally:
             runner.run(engine.dispose())
