@@ -126,3 +126,80 @@ async def test_a_relayer_that_lost_its_lease_in_the_middle_writes_nothing_more(d
 async def write_as(lease: Lease) -> None:
     async with lease.writing():
         raise AssertionError("an outdated epoch opened a transaction")
+
+
+async def test_of_many_at_once_exactly_one_holds_it_and_epochs_only_rise(engine: AsyncEngine) -> None:
+    leases = [Lease(engine, "relayer") for _ in range(5)]
+    epochs = []
+    while leases:
+        held = await asyncio.gather(*(lease.acquire() for lease in leases))
+        (place,) = [index for index, epoch in enumerate(held) if epoch is not None]
+        epochs.append(held[place])
+        await leases.pop(place).close()
+        # The others are as they were: closing one lease frees no lock of another.
+    assert epochs == [1, 2, 3, 4, 5]
+
+
+async def test_a_failed_write_is_void_and_costs_no_lease(engine: AsyncEngine) -> None:
+    lease = Lease(engine, "relayer")
+    await lease.acquire()
+    async with lease.writing() as session:
+        await session.execute(text("create table written (n int)"))
+    with pytest.raises(ZeroDivisionError):
+        await write_and_fail(lease)
+    await write_row(lease)
+    async with snapshot(engine) as session:
+        assert (await session.execute(text("select count(*) from written"))).scalar_one() == 1
+    assert await lease.acquire() == 1
+    await lease.close()
+
+
+async def write_and_fail(lease: Lease) -> None:
+    async with lease.writing() as session:
+        await session.execute(text("insert into written values (1)"))
+        raise ZeroDivisionError
+
+
+async def test_without_the_lease_nothing_can_be_written(engine: AsyncEngine) -> None:
+    never, closed = Lease(engine, "relayer"), Lease(engine, "relayer")
+    await closed.acquire()
+    await closed.close()
+    for lease in (never, closed):
+        with pytest.raises(LeaseLostError, match="another process is the relayer"):
+            await write_as(lease)
+
+
+async def test_closing_is_harmless_at_any_time(engine: AsyncEngine) -> None:
+    lease = Lease(engine, "relayer")
+    await lease.close()
+    assert await lease.acquire() == 1
+    await lease.close()
+    await lease.close()
+    assert await lease.acquire() == 2
+    await lease.close()
+
+
+async def test_a_standby_hears_notifications_too(engine: AsyncEngine) -> None:
+    """It tries again when something happens, not only when its time has come."""
+    holder, standby = Lease(engine, "relayer"), Lease(engine, "relayer", ("mereau_blocks",))
+    await holder.acquire()
+    assert await standby.acquire() is None
+    async with transaction(engine) as session:
+        await session.execute(text("notify mereau_blocks"))
+    assert await standby.wait(10) is True
+    await holder.close()
+    await standby.close()
+
+
+async def test_losing_the_lease_in_a_write_makes_the_next_acquire_ask_again(engine: AsyncEngine) -> None:
+    """The lock is still this connection's, but the epoch is spent: it must take a new one."""
+    lease = Lease(engine, "relayer")
+    await lease.acquire()
+    async with transaction(engine) as session:
+        await session.execute(text("update chain_leases set epoch = 41"))
+    with pytest.raises(LeaseLostError):
+        await write_as(lease)
+    assert await lease.acquire() == 42
+    async with lease.writing() as session:
+        assert await session.scalar(text("select epoch from chain_leases")) == 42
+    await lease.close()

@@ -1,11 +1,17 @@
 """The JSON-RPC client against a real node, and against everything that can stand between."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chain.relayer.proxy import Fault, FaultProxy
 from fixtures.chain import CHAIN_ID, free_port
+from fixtures.proxy import RelayServer, requests_of
 from mereau.chain import errors
 from mereau.chain.errors import RpcError, RpcUnavailableError
 from mereau.chain.fees import FeePolicy, market_fees
@@ -154,3 +160,106 @@ async def test_simulation_tells_gas_from_too_much_of_it(proxy: FaultProxy, fault
     refusal = {"code": -32000, "message": "gas required exceeds allowance (1000000)"}
     proxy.fail_always("eth_estimateGas", Fault(error=refusal))
     assert isinstance(await simulate(faulty_rpc, sender=account, target=account, data=b"", gas_max=1_000_000), TooLarge)
+
+
+class Shuffler(RelayServer):
+    """A node that answers a batch as `arrange` says; JSON-RPC 2.0 lets it answer in any order (section 6)."""
+
+    def __init__(self, target: str, arrange: Callable[[list[Any]], list[Any]]) -> None:
+        super().__init__(target)
+        self.arrange = arrange
+        self.sizes: list[int] = []
+
+    async def answer(self, content: bytes) -> tuple[int, bytes | None]:
+        requests, _ = requests_of(content)
+        self.sizes.append(len(requests))
+        answers = await self.forward(requests)
+        return 200, orjson.dumps(self.arrange([answers[one["id"]] for one in requests]))
+
+
+NUMBERS = [("eth_getBlockByNumber", (hex(0), False)), ("eth_chainId", ()), ("eth_nonsense", ()), ("eth_syncing", ())]
+
+
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda answers: answers[::-1],
+        lambda answers: answers[1:] + answers[:1],
+        lambda answers: answers + answers,
+        lambda answers: [{"jsonrpc": "2.0", "id": -7, "result": "0xbad"}, *answers],
+        lambda answers: [None, "text", *answers, 5],
+    ],
+    ids=["reversed", "rotated", "twice", "with a stranger", "with rubbish"],
+)
+async def test_answers_find_their_requests_by_id(chain_url: str, arrange: Callable[[list[Any]], list[Any]]) -> None:
+    async with Shuffler(chain_url, arrange) as node, RpcClient(node.url) as client:
+        block, chain_id, nonsense, syncing = await client.batch_outcomes(NUMBERS)
+    assert (block["number"], int(chain_id, 16), syncing) == ("0x0", CHAIN_ID, False)
+    assert isinstance(nonsense, errors.MethodUnsupportedError)
+
+
+@pytest.mark.parametrize("lost", range(4))
+async def test_one_answer_less_is_no_answer(chain_url: str, lost: int) -> None:
+    """Whichever is missing: what it was sent for may have happened."""
+    async with (
+        Shuffler(chain_url, lambda answers: answers[:lost] + answers[lost + 1 :]) as node,
+        RpcClient(node.url) as client,
+    ):
+        with pytest.raises(RpcUnavailableError, match="no answer in the batch"):
+            await client.batch_outcomes(NUMBERS)
+
+
+async def test_large_batches_are_cut_and_small_ones_are_not(chain_url: str) -> None:
+    async with Shuffler(chain_url, lambda answers: answers) as node, RpcClient(node.url) as client:
+        for size in (1, 200, 201, 400):
+            assert len(await client.batch([("eth_chainId", ())] * size)) == size
+        assert await client.batch([]) == []
+    assert node.sizes == [1, 200, 200, 1, 200, 200]
+
+
+async def test_requests_side_by_side_never_get_each_others_answers(rpc: RpcClient) -> None:
+    numbers = [index % 3 for index in range(60)]
+    answers = await asyncio.gather(*(rpc.call("eth_getBlockByNumber", hex(0), bool(one)) for one in numbers))
+    assert {answer["number"] for answer in answers} == {"0x0"}
+    wallets = [one.to_bytes(20, "big") for one in range(60)]
+    calls = [rpc.batch([("eth_getBalance", (wallet, "latest")), ("eth_chainId", ())]) for wallet in wallets]
+    assert {int(chain_id, 16) for _, chain_id in await asyncio.gather(*calls)} == {CHAIN_ID}
+
+
+@given(cut=st.integers(0, 300))
+async def test_an_answer_cut_anywhere_is_unavailable(proxy: FaultProxy, faulty_rpc: RpcClient, cut: int) -> None:
+    whole = orjson.dumps({"jsonrpc": "2.0", "id": 1, "result": {"number": "0x1", "logs": ["0x00"] * 40}})
+    proxy.fail_once("eth_chainId", Fault(forward=False, body=whole[: min(cut, len(whole) - 1)]))
+    with pytest.raises(RpcUnavailableError):
+        await faulty_rpc.call("eth_chainId")
+
+
+@given(
+    body=st.one_of(
+        st.binary(max_size=60),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=8)),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=3),
+                st.dictionaries(st.sampled_from(["jsonrpc", "id", "code", "x"]), inner, max_size=3),
+            ),
+            max_leaves=8,
+        ).map(orjson.dumps),
+    ),
+    status=st.sampled_from([200, 204, 400, 404, 429, 500, 503]),
+)
+async def test_no_body_is_mistaken_for_a_result(
+    proxy: FaultProxy, faulty_rpc: RpcClient, body: bytes, status: int
+) -> None:
+    """None of these has a result or an error with our id."""
+    for ask in (faulty_rpc.call("eth_chainId"), faulty_rpc.batch([("eth_chainId", ())])):
+        proxy.fail_once("eth_chainId", Fault(forward=False, body=body, status=status))
+        with pytest.raises(RpcUnavailableError):
+            await ask
+
+
+async def test_a_closed_client_is_of_no_use(chain_url: str) -> None:
+    client = RpcClient(chain_url)
+    await client.close()
+    with pytest.raises(RuntimeError):
+        await client.call("eth_chainId")
