@@ -33,11 +33,12 @@ _ROOT: Final = 0
 _PID_FILE_LINES: Final = 8
 _PRIVATE: Final = 0o700
 
-# One machine, a handful of connections, at most a quarter of the stack's memory.
+# One machine, a handful of connections. Shared buffers are small because each back end's resident memory counts
+# them again; the kernel's page cache holds the tables.
 _SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "40",
-    "shared_buffers": "16MB",
+    "shared_buffers": "8MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "32MB",
     "effective_cache_size": "512MB",
