@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.onchain import canonical
+from mereau_verify.cli import main, run
 from verify.replay import Raw, Refusal, Replay
 
 PROGRAM = "from mereau_verify.cli import main; main()"
@@ -119,6 +120,30 @@ def test_a_verdict_is_told_in_any_encoding(encoding: str, honest: Path, replay: 
     result = command(str(honest), "--rpc", replay.url, "--lang", "en", PYTHONIOENCODING=encoding)
     assert result.returncode == 0
     assert "\\u2713 All holds" in result.stdout
+
+
+@pytest.mark.parametrize("options", [["--json"], ["--lang", "fr"], ["--lang", "en"], []])
+def test_a_caller_in_process_gets_the_code(
+    options: list[str], honest: Path, replay: Replay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """0, 1 and 2 in turn; errors leave standard output empty."""
+    arguments = [str(honest), "--rpc", replay.url, *options]
+    assert run(arguments) == 0
+    (honest / "trail.jsonl").write_text("")
+    assert run(arguments) == 1
+    assert capsys.readouterr().err == ""
+    (honest / "manifest.json").unlink()
+    assert run(arguments) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "manifest.json is not there" in told.err
+
+
+def test_the_entry_point_ends_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "argv", ["mereau-verify", str(tmp_path), "--rpc", "http://127.0.0.1:9"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
 
 
 @pytest.mark.parametrize(("language", "phase"), [("fr", "Lecture de la chaîne"), ("en", "Reading the chain")])

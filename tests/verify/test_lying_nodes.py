@@ -1,5 +1,6 @@
 """The verifier against nodes that lie, break or refuse; the trail is honest throughout."""
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -157,6 +158,17 @@ def test_a_self_consistent_head_is_not_the_manifests(honest: Path, replay: Repla
 
     with replay.lying(on("eth_getBlockByNumber", forge)) as url:
         assert rules(verified(honest, url)) == {"identity"}
+
+
+def test_another_blocks_header_is_not_the_one_asked_for(honest: Path, replay: Replay) -> None:
+    """True in itself, and still no answer."""
+    genesis = replay.answer({"id": 1, "method": "eth_getBlockByNumber", "params": ["0x0", False]})
+    header = json.loads(genesis.body)["result"]
+    with replay.lying(on("eth_getBlockByNumber", lambda _: header)) as url:
+        findings = verified(honest, url).findings
+    assert [(finding.place, finding.found) for finding in findings] == [
+        ("deployment block", "another header"), ("head", "another header"),
+    ]  # fmt: skip
 
 
 def test_code_must_be_what_the_state_holds(honest: Path, replay: Replay) -> None:
