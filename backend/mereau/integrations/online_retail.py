@@ -18,6 +18,9 @@ from mereau.integrations.lines import ImportLine, Kind
 
 MICRO_PER_MINOR: Final = 10_000
 NAME_LENGTH_MAX: Final = 64
+AMOUNT_MINOR_MAX: Final = 2**53 - 1
+# The years of the API: a spreadsheet's empty date is 1899 or year 1, and no sale.
+YEARS: Final = range(1970, 2101)
 
 _QUANTITY: Final = re.compile(r"[+-]?[0-9]{1,9}")
 _PRICE: Final = re.compile(r"([+-]?)([0-9]{1,9})(?:\.([0-9]{0,12}))?")
@@ -60,9 +63,12 @@ def _instant(text: str) -> str:
     if not _INSTANT.fullmatch(text):
         raise RefusedLineError(reason)
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
+        at = datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
         raise RefusedLineError(reason) from None
+    if at.year not in YEARS:
+        raise RefusedLineError(f"InvoiceDate lies outside {YEARS.start} to {YEARS.stop - 1}: {text[:32]!r}")
+    return at.isoformat()
 
 
 @_remembered
@@ -99,6 +105,9 @@ class OnlineRetail:
         quantity = _quantity(quantity_text)
         price_micro = _price_micro(price)
         units = abs(quantity)
+        amount_minor = units * abs(price_micro) // MICRO_PER_MINOR
+        if amount_minor > AMOUNT_MINOR_MAX:
+            raise RefusedLineError("Quantity x UnitPrice is 2^53 cents or more")
         return ImportLine(
             document,
             _kind(document, quantity, price_micro),
@@ -107,5 +116,5 @@ class OnlineRetail:
             _name("StockCode", sku),
             units,
             price_micro,
-            units * abs(price_micro) // MICRO_PER_MINOR,
+            amount_minor,
         )
