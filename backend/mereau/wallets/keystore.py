@@ -86,6 +86,6 @@ def open_keystore(path: Path, password: str) -> Seed:
             f"The password does not open the keystore {path}. Set MEREAU_KEYSTORE_PASSWORD or "
             "MEREAU_KEYSTORE_PASSWORD_FILE to the one that it was made with."
         ) from error
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise ConfigurationError(f"The file {path} is not a keystore. Restore it from its backup.") from error
     return Seed(bytes(value))
