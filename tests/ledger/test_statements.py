@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -91,7 +93,7 @@ async def hold_each(world: LedgerWorld, credit_ids: list[str]) -> None:
         await world.write(statement, ids=credit_ids)
 
 
-async def settle(world: LedgerWorld, **news: object) -> None:
+async def settle(world: LedgerWorld, **news: Any) -> None:
     async with transaction(world.engine) as session:
         await ledger.settle(session, MirrorDelta(1, **news), world.now)
 
@@ -162,7 +164,7 @@ async def test_settle(world: LedgerWorld) -> None:
         await hold_each(world, await credited(world, count))
         batch = await bulk_seal(world, "redeem")
         seen += [
-            await cost(world, lambda news=news, batch=batch: settle(world, **{news: [batch]}))
+            await cost(world, partial(settle, world, **{news: [batch]}))
             for news in ("mined", "reorged", "mined", "final")
         ]
     assert seen[:4] == seen[4:]

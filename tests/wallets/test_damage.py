@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mereau.core.db import transaction
 from mereau.core.errors import ConfigurationError
-from mereau.wallets import keystore
 from mereau.wallets import service as wallets
 from mereau.wallets.keystore import Seed, create_keystore, open_keystore
 
@@ -123,7 +122,7 @@ def test_a_writer_that_breaks_off_leaves_nothing(path: Path, monkeypatch: pytest
     def fail(*given: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(keystore.json, "dump", fail)
+    monkeypatch.setattr(json, "dump", fail)
     with pytest.raises(OSError, match="no space"):
         create_keystore(path, PASSWORD, work_factor=CHEAP)
     monkeypatch.undo()
