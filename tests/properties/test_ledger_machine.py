@@ -319,7 +319,7 @@ def test_the_ledger_is_its_shadow(database_url: str) -> None:
             # Shrinking replays on the database for minutes; thirty steps are short enough to read as they are.
             phases = (Phase.explicit, Phase.generate)
             run_state_machine_as_test(
-                machine, settings=settings(max_examples=14, stateful_step_count=30, phases=phases)
+                machine, settings=settings(max_examples=12, stateful_step_count=30, phases=phases)
             )
         finally:
             runner.run(engine.dispose())
