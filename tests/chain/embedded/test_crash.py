@@ -71,8 +71,12 @@ def test_a_stream_of_transactions_survives_kill_after_kill(start_node: StartNode
         ]
         for thread in threads:
             thread.start()
-        # The moment is the point of the test: from before the first answer to dozens of blocks later.
-        time.sleep(seed.uniform(0.01, 0.4))
+        # Counted in answers and not in seconds, so that a slow machine is killed at work as well; where within
+        # the next block it hits is left to chance.
+        enough = len(answered) + seed.randint(1, 12)
+        while len(answered) < enough and all(thread.is_alive() for thread in threads):
+            time.sleep(0.002)
+        time.sleep(seed.uniform(0, 0.02))
         node.kill()
         for thread in threads:
             thread.join()
@@ -80,7 +84,7 @@ def test_a_stream_of_transactions_survives_kill_after_kill(start_node: StartNode
         nonces = [rpc.nonce(account(number)) for number in range(SENDERS)]
         assert sum(nonces) >= len(answered), f"kill {kill} lost a transaction"
         assert all(rpc("eth_getTransactionReceipt", digest)["status"] == "0x1" for digest in answered[-9:])
-    assert len(answered) > KILLS
+    assert len(answered) >= KILLS
     check_whole(rpc, answered, counter)
     assert rpc.mine(account(0), to=counter, data=words(1))["status"] == "0x1"
 

@@ -15,7 +15,7 @@ CREDITS = 200
 LOGS = 2_000
 MEMORY_MIB_MAX = 120
 STORED_MIB_MAX = 200
-IMPORT_CREDITS = 9_000
+IMPORT_CREDITS = 6_000
 IMPORT_BATCH = 1_500
 
 
@@ -87,7 +87,7 @@ def test_reads_are_answered_while_a_big_transaction_runs(token: tuple[Node, Toke
 @pytest.mark.slow
 def test_memory_after_an_import(token: tuple[Node, Token]) -> None:
     node, contract = token
-    holders = members(3_000, 4)
+    holders = members(IMPORT_BATCH, 4)
     for start in range(0, len(holders), 500):
         run_batch(contract, holders[start : start + 500])
     source = random.Random(5)
