@@ -94,7 +94,7 @@ def check(report: ImportReport, model: Outcome, file: AnyFile) -> None:
     assert report.lines_without_customer == model.without_customer
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(
     rows=business(),
     rng=st.randoms(use_true_random=False),

@@ -275,6 +275,6 @@ def test_rewards_are_their_shadow(database_url: str) -> None:
         machine = type("BoundRewardsMachine", (RewardsMachine,), {"runner": runner, "counter": counter})
         try:
             phases = (Phase.explicit, Phase.generate)
-            run_state_machine_as_test(machine, settings=settings(max_examples=8, stateful_step_count=30, phases=phases))
+            run_state_machine_as_test(machine, settings=settings(max_examples=5, stateful_step_count=30, phases=phases))
         finally:
             runner.run(engine.dispose())
