@@ -188,9 +188,9 @@ def instant_text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def record_bytes(record: Record) -> bytes:
-    """The canonical encoding: JSON with sorted keys, without spaces, ASCII."""
-    fields = {
+def record_fields(record: Record) -> dict[str, object]:
+    """The record as the trail publishes it."""
+    return {
         "v": RECORD_VERSION,
         "id": record.id,
         "kind": str(record.kind),
@@ -203,7 +203,11 @@ def record_bytes(record: Record) -> bytes:
         "at": instant_text(record.occurred_at),
         "expires_at": None if record.expires_at is None else instant_text(record.expires_at),
     }
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def record_bytes(record: Record) -> bytes:
+    """The canonical encoding: JSON with sorted keys, without spaces, ASCII."""
+    return json.dumps(record_fields(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def document_hash(salt: bytes, source_id: str, source_reference: str) -> bytes:

@@ -1,12 +1,11 @@
 """Reads entries and lots for the trail. Records are built anew from their columns, so that edits show."""
 
-import json
 from collections.abc import Sequence
 
 from sqlalchemy import text
 
 from mereau.core.db import ReadSession
-from mereau.ledger.domain import Record, document_hash, record_bytes
+from mereau.ledger.domain import Record, document_hash, record_fields
 from mereau.ledger.trail.domain import DisclosedRecord, WalletFigures
 from mereau.partners import service as partners
 
@@ -47,7 +46,7 @@ async def disclosed_records(session: ReadSession, entry_ids: Sequence[str]) -> d
             occurred_at=row.occurred_at,
             expires_at=row.expires_at,
         )
-        disclosed[row.id] = DisclosedRecord(json.loads(record_bytes(record)), row.record_salt)
+        disclosed[row.id] = DisclosedRecord(record_fields(record), row.record_salt)
     return disclosed
 
 
