@@ -77,7 +77,7 @@ class Idempotent:
     async def _attempt(
         self, api_key_id: str, key: str, digest: bytes, effect: Effect, location: str | None
     ) -> Response:
-        async with transaction(self.site.engine) as session:
+        async with transaction(self.site.engine, "accept") as session:
             lock = _lock_of(api_key_id, key)
             claim = await repository.claim(session, lock=lock, api_key_id=api_key_id, key=key)
             if claim.status is not None and claim.body is not None:

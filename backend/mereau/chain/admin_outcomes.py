@@ -79,7 +79,7 @@ class AdminOutcomes:
         return 1, 0
 
     async def _reject(self, batch: OpenBatch, reason: str) -> int:
-        async with self._lease.writing() as session:
+        async with self._lease.writing("reject") as session:
             ids = await store.supersede(session, batch.id, reason)
             rejected = await store.reject(session, [(order_id, reason) for order_id in ids])
             await self._on_rejected(session, [RejectedOrder(order_id, reason) for order_id in rejected])
@@ -109,7 +109,7 @@ class AdminOutcomes:
                 return None
             block = await state.pinned.rpc.call("eth_getBlockByNumber", quantity(number), True)
         except RpcError as error:
-            async with self._lease.writing() as session:
+            async with self._lease.writing("stick") as session:
                 await store.set_stuck(session, batch.id, f"the node cannot tell who spent nonce {nonce}: {error}")
             return None
         return _transaction_of(block["transactions"], batch.sender, nonce)

@@ -89,7 +89,7 @@ class Broadcaster:
         signed = await self._signed(UnsignedTransaction(self._chain_id, nonce, fees, gas_limit, target, data), sender)
         now = self._clock.now()
         transaction_id = new_id("txn", now)
-        async with self._lease.writing() as session:
+        async with self._lease.writing("sign") as session:
             await store.open_transaction(session, transaction_id, batch_id, sender, nonce, signed, fees, now)
         await self._broadcast(transaction_id, batch_id, signed)
 
@@ -147,7 +147,7 @@ class Broadcaster:
             _LOG.warning("fee_cap_reached", transaction=one.id, nonce=one.nonce)
             return False
         signed = await self._signed(replace(unsigned, fees=fees), one.sender)
-        async with self._lease.writing() as session:
+        async with self._lease.writing("bump") as session:
             await store.add_attempt(session, one.id, signed, fees, self._clock.now())
         self._underpriced.discard(one.id)
         await self._broadcast(one.id, one.batch_id, signed)
@@ -166,7 +166,7 @@ class Broadcaster:
                 self._underpriced.add(transaction_id)
             _LOG.warning("broadcast_refused", batch=batch_id, reason=str(error))
             return
-        async with self._lease.writing() as session:
+        async with self._lease.writing("broadcast") as session:
             await store.mark_broadcast(session, batch_id, signed.hash, self._clock.now())
 
     async def _signed(self, unsigned: UnsignedTransaction, sender: bytes) -> SignedTransaction:

@@ -67,9 +67,9 @@ class Lease:
         return bool([notice async for notice in connection.notifies(timeout=timeout_s, stop_after=1)])
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[WriteSession]:
-        """A transaction that holds only under this lease's epoch. Raises LeaseLostError."""
-        async with transaction(self._engine) as session:
+    async def writing(self, name: str) -> AsyncIterator[WriteSession]:
+        """The transaction `name`, which holds only under this lease's epoch. Raises LeaseLostError."""
+        async with transaction(self._engine, name) as session:
             if await session.scalar(_HOLDS, {"name": self._name, "epoch": self._epoch}) is None:
                 self._epoch = None
                 raise LeaseLostError(f"another process is the {self._name} now")

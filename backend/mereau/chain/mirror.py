@@ -149,7 +149,7 @@ class Mirror:
         first = await self._reader.header(self._deployment.block_number)
         if first.hash != self._deployment.block_hash:
             raise ForeignChainError(f"block {first.number} is not the block of the deployment")
-        async with transaction(self._engine) as session:
+        async with transaction(self._engine, "begin") as session:
             await mirror_store.create(session, first, self._clock.now())
         return await self._load()
 
@@ -228,7 +228,7 @@ class Mirror:
     async def _write(self, head: _Head, chunk: Sequence[ProvenBlock], view: NodeView) -> None:
         newest = chunk[-1].header
         transfers = [row for block in chunk for row in block.transfers]
-        async with transaction(self._engine) as session:
+        async with transaction(self._engine, "apply") as session:
             state = await mirror_store.lock(session, head.hash)
             await mirror_store.write_blocks(session, [block.header for block in chunk])
             await mirror_store.write_transfers(session, transfers)
@@ -282,17 +282,17 @@ class Mirror:
         async with snapshot(self._engine) as session:
             complete = await mirror_batches.executed_redemptions(session)
         if complete or self._stated_final(state, view) > state.final_number:
-            async with transaction(self._engine) as session:
+            async with transaction(self._engine, "finalise") as session:
                 locked = await mirror_store.lock(session, state.head_hash)
                 mined = await mirror_batches.mine(session, complete)
                 await self._finish(session, locked, view, Matches(mined, (), ()))
         elif state.node_head_number != view.head.number or now - state.checked_at >= _TOUCH_DELAY:
-            async with transaction(self._engine) as session:
+            async with transaction(self._engine, "touch") as session:
                 await mirror_store.touch(session, view.head.number, now)
 
     async def _rewind(self, head: _Head, fork: _Head) -> None:
         """Take back every block above the fork; their batches wait for the new chain as submitted."""
-        async with transaction(self._engine) as session:
+        async with transaction(self._engine, "undo") as session:
             state = await mirror_store.lock(session, head.hash)
             state.supply += await mirror_store.undo(session, fork.number)
             state.head_number, state.head_hash, state.head_timestamp_s = fork
@@ -303,7 +303,7 @@ class Mirror:
         _LOG.warning("chain_reorganised", fork=fork.number, head=head.number, batches=len(reorged))
 
     async def _freeze(self, reason: str) -> MirrorProgress:
-        async with transaction(self._engine) as session:
+        async with transaction(self._engine, "freeze") as session:
             await mirror_store.freeze(session, reason)
         _LOG.error("mirror_frozen", reason=reason)
         return self._frozen(await self._load())

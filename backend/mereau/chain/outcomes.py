@@ -170,7 +170,7 @@ class Outcomes:
 
     async def _release(self, ids: Sequence[str]) -> int:
         if ids:
-            async with self._lease.writing() as session:
+            async with self._lease.writing("release") as session:
                 await store.release(session, ids)
         return len(ids)
 
@@ -222,13 +222,13 @@ class Outcomes:
         return Decision(sent=1)
 
     async def _supersede(self, batch: OpenBatch, detail: str, requeued: int = 0) -> Decision:
-        async with self._lease.writing() as session:
+        async with self._lease.writing("supersede") as session:
             requeued += len(await store.supersede(session, batch.id, detail))
         _LOG.warning("batch_superseded", batch=batch.id, detail=detail)
         return Decision(requeued=requeued)
 
     async def _stick(self, batch: OpenBatch, detail: str) -> Decision:
-        async with self._lease.writing() as session:
+        async with self._lease.writing("stick") as session:
             await store.set_stuck(session, batch.id, detail)
         _LOG.error("batch_stuck", batch=batch.id, detail=detail)
         return Decision()

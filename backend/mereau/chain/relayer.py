@@ -279,7 +279,7 @@ class Relayer:
             # Tidying up needs history that the node may have pruned; a younger final block will do as well.
             _LOG.info("spent_nonces_unknown", reason=str(error))
             return
-        async with self._lease.writing() as session:
+        async with self._lease.writing("close") as session:
             for sender, nonce in nonces.items():
                 await store.close_spent(session, sender, nonce)
         self._final_number = final

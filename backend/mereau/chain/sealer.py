@@ -211,7 +211,7 @@ class Sealer:
         return waits
 
     async def _reject(self, orders: Sequence[QueuedOrder], reason: str) -> int:
-        async with self._lease.writing() as session:
+        async with self._lease.writing("reject") as session:
             ids = await store.reject(session, [(order.id, reason) for order in orders])
             await self._on_rejected(session, [RejectedOrder(order_id, reason) for order_id in ids])
         for order_id in ids:
@@ -235,7 +235,7 @@ class Sealer:
             order_ids=tuple(order.id for order in group.orders),
             signed=draft.signed or ((None, None),) * len(group.orders),
         )
-        async with self._lease.writing() as session:
+        async with self._lease.writing("seal") as session:
             await store.seal(session, batch)
         for order in group.orders:
             self.deferrals.fences.pop(order.id, None)

@@ -50,9 +50,13 @@ def create_engine(url: str, *, connections_max: int = 8) -> AsyncEngine:
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[WriteSession]:
-    """One transaction: commits when the block ends, rolls back when it raises."""
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+async def transaction(engine: AsyncEngine, name: str = "") -> AsyncIterator[WriteSession]:
+    """One transaction: commits when the block ends, rolls back when it raises.
+
+    `name` says which write it is, in `session.info["name"]`: whoever kills processes to see what survives stops
+    them on either side of a commit by it. Writes on which exactly-once hangs are named.
+    """
+    async with AsyncSession(engine, expire_on_commit=False, info={"name": name}) as session, session.begin():
         yield WriteSession(session)
 
 

@@ -68,7 +68,7 @@ async def _read_session(request: Request) -> AsyncIterator[ReadSession]:
 
 
 async def _write_session(request: Request) -> AsyncIterator[WriteSession]:
-    async with transaction(site_of(request).engine) as session:
+    async with transaction(site_of(request).engine, "accept") as session:
         yield session
 
 

@@ -33,7 +33,7 @@ async def test_leases_of_other_names_do_not_meet(engine: AsyncEngine) -> None:
 async def test_a_holder_writes_and_an_outdated_one_does_not(engine: AsyncEngine) -> None:
     lease = Lease(engine, "relayer")
     await lease.acquire()
-    async with lease.writing() as session:
+    async with lease.writing("test") as session:
         await session.execute(text("create table written (n int)"))
     async with transaction(engine) as session:
         await session.execute(text("update chain_leases set epoch = epoch + 1"))
@@ -45,7 +45,7 @@ async def test_a_holder_writes_and_an_outdated_one_does_not(engine: AsyncEngine)
 
 
 async def write_row(lease: Lease) -> None:
-    async with lease.writing() as session:
+    async with lease.writing("test") as session:
         await session.execute(text("insert into written values (1)"))
 
 
@@ -55,7 +55,7 @@ async def test_a_successor_waits_for_a_write_that_has_begun(engine: AsyncEngine)
     await lease.acquire()
     async with transaction(engine) as session:
         await session.execute(text("create table written (n int)"))
-    async with lease.writing() as session:
+    async with lease.writing("test") as session:
         await session.execute(text("insert into written values (1)"))
         await lease.close()
         successor = Lease(engine, "relayer")
@@ -124,7 +124,7 @@ async def test_a_relayer_that_lost_its_lease_in_the_middle_writes_nothing_more(d
 
 
 async def write_as(lease: Lease) -> None:
-    async with lease.writing():
+    async with lease.writing("test"):
         raise AssertionError("an outdated epoch opened a transaction")
 
 
@@ -143,7 +143,7 @@ async def test_of_many_at_once_exactly_one_holds_it_and_epochs_only_rise(engine:
 async def test_a_failed_write_is_void_and_costs_no_lease(engine: AsyncEngine) -> None:
     lease = Lease(engine, "relayer")
     await lease.acquire()
-    async with lease.writing() as session:
+    async with lease.writing("test") as session:
         await session.execute(text("create table written (n int)"))
     with pytest.raises(ZeroDivisionError):
         await write_and_fail(lease)
@@ -155,7 +155,7 @@ async def test_a_failed_write_is_void_and_costs_no_lease(engine: AsyncEngine) ->
 
 
 async def write_and_fail(lease: Lease) -> None:
-    async with lease.writing() as session:
+    async with lease.writing("test") as session:
         await session.execute(text("insert into written values (1)"))
         raise ZeroDivisionError
 
@@ -200,6 +200,6 @@ async def test_losing_the_lease_in_a_write_makes_the_next_acquire_ask_again(engi
     with pytest.raises(LeaseLostError):
         await write_as(lease)
     assert await lease.acquire() == 42
-    async with lease.writing() as session:
+    async with lease.writing("test") as session:
         assert await session.scalar(text("select epoch from chain_leases")) == 42
     await lease.close()
