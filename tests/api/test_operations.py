@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.world import SECRET, ApiWorld, client_of, serve, settings
 from fixtures.chain import ChainNode
 from mereau.app import create_app
+from mereau.chain.alarms import HEAD_AGE, set_alarm
 from mereau.core.config import Settings
 from mereau.core.db import create_engine, transaction
 from mereau.core.errors import ConfigurationError
@@ -46,6 +47,32 @@ async def test_readiness_names_what_is_missing(world: ApiWorld) -> None:
     await world.hand.write("update alembic_version set version_num = 'older'")
     (found,) = await reasons(world)
     assert "mereau migrate" in found
+
+
+async def test_alarms_are_shown_and_only_an_old_head_makes_unready(world: ApiWorld) -> None:
+    await world.deploy()
+    await world.mine_everything()
+    raised = datetime(2026, 11, 23, tzinfo=UTC)
+
+    async def tell(name: str, detail: str | None) -> None:
+        async with transaction(world.engine) as session:
+            await set_alarm(session, name, detail, raised)
+
+    await tell("relayer_funds", "gas money for 3 more batches")
+    ready = await world.get(None, "/../../readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": [], "alarms": ["relayer_funds"]})
+    status = (await world.get("auditor", "/chain/status")).json()
+    assert status["is_current"]
+    assert status["alarms"] == [
+        {"name": "relayer_funds", "detail": "gas money for 3 more batches", "since": "2026-11-23T00:00:00Z"}
+    ]
+    await tell(HEAD_AGE, "the newest block is 70 s old")
+    await tell("relayer_funds", None)
+    assert await reasons(world) == ["head_age: the newest block is 70 s old"]
+    assert (await world.get("auditor", "/chain/status")).json()["is_current"] is False
+    await tell(HEAD_AGE, None)
+    assert await reasons(world) == []
+    assert (await world.get("auditor", "/chain/status")).json()["alarms"] == []
 
 
 async def test_an_empty_database_is_not_ready(postgres_url: str) -> None:

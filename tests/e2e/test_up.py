@@ -45,7 +45,7 @@ def state_of(home: Path) -> dict[str, Any]:
 
 
 def test_it_answers_ready(home: Path) -> None:
-    assert ask(f"{state_of(home)['api_url']}/readyz") == (200, {"ready": True, "reasons": []})
+    assert ask(f"{state_of(home)['api_url']}/readyz") == (200, {"ready": True, "reasons": [], "alarms": []})
 
 
 @pytest.mark.parametrize(

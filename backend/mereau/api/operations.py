@@ -1,7 +1,7 @@
 """/healthz, /readyz and /metrics: for supervisors and scrapers, without a key."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import structlog
@@ -30,10 +30,14 @@ class Health(Resource):
 
 
 class Readiness(Resource):
-    """Whether requests can be served in full, and if not, why not."""
+    """Whether requests can be served in full, and if not, why not.
+
+    `alarms` names what an operator should look at while requests are served; /chain/status has the details.
+    """
 
     ready: bool
     reasons: list[str]
+    alarms: list[str]
 
 
 @router.get("/healthz", response_model=Health)
@@ -54,11 +58,11 @@ async def readyz(request: Request) -> Response:
             asyncio.timeout(_DATABASE_TIMEOUT_S),
             AsyncSession(site_of(request).reads) as session,
         ):
-            reasons = [reason async for reason in _reasons(session, request)]
+            found = await _readiness(session, request)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         log.warning("not ready", error=type(error).__name__)
-        reasons = ["The database does not answer."]
-    return answer(Readiness(ready=not reasons, reasons=reasons), status=503 if reasons else 200)
+        found = _because("The database does not answer.")
+    return answer(found, status=200 if found.ready else 503)
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -81,18 +85,17 @@ async def metrics(session: Reads, request: Request) -> Response:
     return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def _reasons(session: AsyncSession, request: Request) -> AsyncIterator[str]:
+async def _readiness(session: AsyncSession, request: Request) -> Readiness:
     revision, newest = await queries.schema_revision(session), await queries.newest_revision()
     if revision != newest:
-        yield f"The database is at revision {revision}, this code needs {newest}: run `mereau migrate`."
-        return
+        return _because(f"The database is at revision {revision}, this code needs {newest}: run `mereau migrate`.")
     status = await chain_status(session, request.app.state.rpc)
     if status is None:
-        yield "No contract is deployed yet."
-        return
-    if status.node_answers is False:
-        yield "The chain's node does not answer."
-    if status.frozen_reason is not None:
-        yield f"The mirror is frozen: {status.frozen_reason}"
-    elif not status.is_current:
-        yield "The mirror has not heard of the chain lately."
+        return _because("No contract is deployed yet.")
+    silent = ["The chain's node does not answer."] if status.node_answers is False else []
+    return _because(*silent, *status.faults, alarms=[alarm.name for alarm in status.alarms])
+
+
+def _because(*reasons: str, alarms: Sequence[str] = ()) -> Readiness:
+    """Not ready because of these reasons; ready where there is none."""
+    return Readiness(ready=not reasons, reasons=list(reasons), alarms=list(alarms))

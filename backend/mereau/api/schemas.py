@@ -56,6 +56,14 @@ class SupplyOut(Resource):
     block_hash: str
 
 
+class AlarmOut(Resource):
+    """Something that an operator should look at, and since when it stands."""
+
+    name: str
+    detail: str
+    since: datetime
+
+
 class ChainStatusOut(Resource):
     """How far the mirror has read the chain, and whether its figures may be relied on."""
 
@@ -71,6 +79,7 @@ class ChainStatusOut(Resource):
     node_answers: bool | None
     node_head_number: ChainFigure | None
     lag_blocks: int | None
+    alarms: list[AlarmOut]
 
 
 def show_batch(batch: Batch) -> BatchOut:
@@ -105,6 +114,7 @@ def show_status(status: ChainStatus) -> ChainStatusOut:
         node_answers=status.node_answers,
         node_head_number=_figure(status.node_head_number),
         lag_blocks=status.lag_blocks,
+        alarms=[AlarmOut(name=alarm.name, detail=alarm.detail, since=alarm.since) for alarm in status.alarms],
     )
 
 

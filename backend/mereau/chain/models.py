@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from mereau.core.columns import Bytes, CreatedAt, Id, IdKey, Json, Tokens
+from mereau.core.columns import Bytes, CreatedAt, Id, IdKey, Instant, Json, Tokens
 from mereau.core.db import Base
 
 
@@ -159,6 +159,16 @@ class RelayerLease(Base):
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     epoch: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChainAlarm(Base):
+    """What stands wrong on the chain side and since when; the row goes when it is right again."""
+
+    __tablename__ = "chain_alarms"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    detail: Mapped[str]
+    since: Mapped[Instant]
 
 
 class MirrorState(Base):

@@ -1,11 +1,13 @@
 """How the mirror and its node are doing, for /chain/status, /supply and readiness."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from mereau.chain.alarms import Alarm, alarms
 from mereau.chain.errors import RpcError, RpcUnavailableError
 from mereau.chain.models import Deployment, MirrorState
 from mereau.chain.rpc import RpcClient
@@ -21,6 +23,7 @@ class ChainStatus:
     grows old while nothing happens, so it alarms on other chains only. `checked_age_s` is the time since a
     mirror last heard of its node. `node_head_number` was asked just now where a node was given and answered
     (`node_answers`), else it is the mirror's last word. `lag_blocks` is what the mirror has not read of it.
+    `alarms` stand until whatever set them finds them gone.
     """
 
     chain_id: int
@@ -34,12 +37,22 @@ class ChainStatus:
     node_answers: bool | None
     lag_blocks: int | None
     frozen_reason: str | None
+    alarms: Sequence[Alarm]
 
     @property
     def is_current(self) -> bool:
-        """Whether balances may be relied on: not frozen, and a mirror heard of its node lately."""
-        fresh = self.checked_age_s is not None and self.checked_age_s <= _STALE_AFTER_S
-        return fresh and self.frozen_reason is None
+        """Whether balances may be relied on: nothing in `faults`."""
+        return not self.faults
+
+    @property
+    def faults(self) -> list[str]:
+        """Why the mirror's balances may be old or wrong, a sentence each; none while all is well."""
+        found = [f"{alarm.name}: {alarm.detail}" for alarm in self.alarms if alarm.makes_unready]
+        if self.frozen_reason is not None:
+            return [f"The mirror is frozen: {self.frozen_reason}", *found]
+        if self.checked_age_s is None or self.checked_age_s > _STALE_AFTER_S:
+            return ["The mirror has not heard of the chain lately.", *found]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +75,10 @@ async def chain_status(session: AsyncSession, rpc: RpcClient | None = None) -> C
     now_s = cast(func.floor(func.extract("epoch", func.clock_timestamp())), BigInteger)
     checked_s = cast(func.floor(func.extract("epoch", MirrorState.checked_at)), BigInteger)
     row = (await session.execute(select(MirrorState, now_s, checked_s))).one_or_none()
+    standing = await alarms(session)
     answered = await _node_head(rpc)
     if row is None:
-        return _before_first_step(deployment, answered, asked=rpc is not None)
+        return _before_first_step(deployment, answered, standing, asked=rpc is not None)
     state, now, checked = row
     node_head = state.node_head_number if answered is None else answered
     return ChainStatus(
@@ -79,6 +93,7 @@ async def chain_status(session: AsyncSession, rpc: RpcClient | None = None) -> C
         node_answers=None if rpc is None else answered is not None,
         lag_blocks=max(0, node_head - state.head_number),
         frozen_reason=state.frozen_reason,
+        alarms=standing,
     )
 
 
@@ -97,7 +112,9 @@ async def _node_head(rpc: RpcClient | None) -> int | None:
         return None
 
 
-def _before_first_step(deployment: Deployment, node_head: int | None, *, asked: bool) -> ChainStatus:
+def _before_first_step(
+    deployment: Deployment, node_head: int | None, standing: Sequence[Alarm], *, asked: bool
+) -> ChainStatus:
     return ChainStatus(
         chain_id=deployment.chain_id,
         contract=deployment.contract,
@@ -110,4 +127,5 @@ def _before_first_step(deployment: Deployment, node_head: int | None, *, asked: 
         node_answers=node_head is not None if asked else None,
         lag_blocks=None,
         frozen_reason=None,
+        alarms=standing,
     )

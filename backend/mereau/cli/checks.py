@@ -144,6 +144,7 @@ def _chain_rows(status: ChainStatus | None) -> Rows:
         ("node answers", bool(status.node_answers)),
         ("mirror current", status.is_current),
         ("frozen", status.frozen_reason or False),
+        ("alarms", "; ".join(f"{alarm.name}: {alarm.detail}" for alarm in status.alarms) or "none"),
     ]
 
 

@@ -29,6 +29,12 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_api_keys'))
     )
     op.create_index('ix_api_keys_digest', 'api_keys', ['digest'], unique=True)
+    op.create_table('chain_alarms',
+    sa.Column('name', sa.Text(), nullable=False),
+    sa.Column('detail', sa.String(), nullable=False),
+    sa.Column('since', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_chain_alarms'))
+    )
     op.create_table('chain_balances',
     sa.Column('wallet', sa.LargeBinary(), nullable=False),
     sa.Column('tokens', sa.BigInteger(), nullable=False),
