@@ -1,7 +1,8 @@
-"""`scripts/bench NAME [--json] [--file FILE]`: one measurement, its machine, and one JSON line for machines."""
+"""`scripts/bench NAME [--json] [--record]`: one measurement, its machine, and one JSON line for machines."""
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,8 +10,16 @@ from typing import Final
 
 import bench_stack
 from bench_machine import machine
+from bench_record import record
 
 Figures = Mapping[str, float | int | str]
+
+
+def mirror_figures(options: argparse.Namespace) -> Figures:
+    """Needs the tests' node and web3.py, which only this measurement has to load."""
+    import bench_mirror
+
+    return bench_mirror.mirror(options)
 
 
 def gas_figures(options: argparse.Namespace) -> Figures:
@@ -25,7 +34,10 @@ BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]
     "startup": ("from `mereau up` to /readyz, on a fresh data directory and again", bench_stack.startup),
     "memory": ("memory of the whole stack after the demo", bench_stack.memory),
     "import": ("a sales file, from start to reconciled, and again", bench_stack.import_sales),
+    "mirror": ("chain to tables, with 200 and with 10 events a block; web3.py beside it", mirror_figures),
 }
+
+ALL: Final = "all"
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -33,27 +45,42 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"measurements:\n{known}",
+        epilog=f"measurements:\n{known}\n  {ALL:<8} each of them in turn",
     )
     parser.add_argument("name", nargs="?", metavar="NAME")
     parser.add_argument("--json", action="store_true", help="end the output with one JSON line")
+    parser.add_argument("--record", action="store_true", help="keep the figures for `scripts/plots`")
     parser.add_argument("--repeat", type=int, default=3, help="runs where one is short (startup)")
     parser.add_argument("--file", type=Path, help="sales file of `import`; default: the full set if it is there")
     options = parser.parse_args(arguments)
-    if options.name not in BENCHES:
+    if options.name not in {*BENCHES, ALL}:
         parser.print_help(sys.stderr)
         parser.exit(2, f"\nscripts/bench: {'no NAME given' if options.name is None else 'unknown ' + options.name}\n")
     return options
 
 
+def measure_all(arguments: list[str]) -> None:
+    """Each in a process of its own, so that none runs in what another left in memory."""
+    failed = [
+        name for name in BENCHES if subprocess.run([sys.executable, __file__, name, *arguments], check=False).returncode
+    ]
+    if failed:
+        raise SystemExit(f"scripts/bench: {', '.join(failed)} failed")
+
+
 def main(arguments: list[str]) -> None:
     options = parse(arguments)
+    if options.name == ALL:
+        measure_all([word for word in arguments if word != ALL])
+        return
     _, measure = BENCHES[options.name]
     where = machine()
     print(", ".join(f"{name} {value}" for name, value in where.items()), file=sys.stderr)
     figures = measure(options)
     for name, value in figures.items():
         print(f"  {name:<28} {value:>14,}" if not isinstance(value, str) else f"  {name:<28} {value}", file=sys.stderr)
+    if options.record:
+        record(options.name, figures, where)
     if options.json:
         print(json.dumps({"bench": options.name, "figures": dict(figures), "machine": where}))
 
