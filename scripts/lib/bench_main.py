@@ -29,11 +29,27 @@ def gas_figures(options: argparse.Namespace) -> Figures:
     return gas.run(json_only=options.json)
 
 
+def accept_figures(options: argparse.Namespace) -> Figures:
+    """Needs the driver of PostgreSQL and an event loop, which the other measurements start without."""
+    import bench_accept
+
+    return bench_accept.accept(options)
+
+
+def read_figures(options: argparse.Namespace) -> Figures:
+    """As `accept_figures`."""
+    import bench_read
+
+    return bench_read.read(options)
+
+
 BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]] = {
     "gas": ("gas per credit, debit and redemption", gas_figures),
     "startup": ("from `mereau up` to /readyz, on a fresh data directory and again", bench_stack.startup),
     "memory": ("memory of the whole stack after the demo", bench_stack.memory),
     "import": ("a sales file, from start to reconciled, and again", bench_stack.import_sales),
+    "accept": ("sales over HTTP, singly and in batches, beside pgbench doing the same SQL", accept_figures),
+    "read": ("balances over HTTP, beside a bare FastAPI route with one SELECT", read_figures),
     "mirror": ("chain to tables, with 200 and with 10 events a block; web3.py beside it", mirror_figures),
 }
 
@@ -50,7 +66,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("name", nargs="?", metavar="NAME")
     parser.add_argument("--json", action="store_true", help="end the output with one JSON line")
     parser.add_argument("--record", action="store_true", help="keep the figures for `scripts/plots`")
-    parser.add_argument("--repeat", type=int, default=3, help="runs where one is short (startup)")
+    parser.add_argument("--repeat", type=int, default=3, help="runs where one is short (startup, accept, read)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of one run (accept, read)")
     parser.add_argument("--file", type=Path, help="sales file of `import`; default: the full set if it is there")
     options = parser.parse_args(arguments)
     if options.name not in {*BENCHES, ALL}:

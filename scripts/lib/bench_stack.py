@@ -78,7 +78,7 @@ def startup(options: argparse.Namespace) -> dict[str, float | int]:
 def memory(options: argparse.Namespace) -> dict[str, float | int]:
     """The stack after the demo, as it stands serving."""
     with scratch() as folder:
-        port = _free_port()
+        port = free_port()
         with command("demo", "--data-dir", str(folder / "demo"), "--port", str(port)) as process:
             _await_demo(process, port)
             time.sleep(2)
@@ -106,14 +106,20 @@ def import_sales(options: argparse.Namespace) -> dict[str, float | int | str]:
 
 
 def _until_ready(folder: Path) -> float:
-    port = _free_port()
+    port = free_port()
     began = time.monotonic()
     with command("up", "--data-dir", str(folder), "--port", str(port), "--chain-port", "0") as process:
-        while not _is_ready(port):
-            if process.poll() is not None or time.monotonic() - began > _LIMIT_S:
-                raise SystemExit(f"`mereau up` did not come up; see {folder}/logs")
-            time.sleep(_POLL_S)
+        until_ready(process, port, folder)
         return time.monotonic() - began
+
+
+def until_ready(process: subprocess.Popen[str], port: int, folder: Path) -> None:
+    """Wait until the API of a stack that was just started says that it is ready."""
+    began = time.monotonic()
+    while not _is_ready(port):
+        if process.poll() is not None or time.monotonic() - began > _LIMIT_S:
+            raise SystemExit(f"`mereau up` did not come up; see {folder}/logs")
+        time.sleep(_POLL_S)
 
 
 def _await_demo(process: subprocess.Popen[str], port: int) -> None:
@@ -155,7 +161,7 @@ def _is_ready(port: int) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

