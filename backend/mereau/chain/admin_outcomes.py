@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mereau.chain import relayer_queries as queries
 from mereau.chain import relayer_store as store
-from mereau.chain.broadcasting import Broadcaster
+from mereau.chain.broadcasting import Broadcaster, Call
 from mereau.chain.contract import decode_revert
 from mereau.chain.errors import ExecutionRevertedError, RpcError
 from mereau.chain.lease import Lease
@@ -59,24 +59,17 @@ class AdminOutcomes:
         return await self._reject(batch, reason)
 
     async def _send(self, batch: OpenBatch, state: ChainState) -> tuple[int, int]:
-        outcome = await simulate(
-            state.pinned.rpc,
-            sender=batch.sender,
-            target=state.pinned.contract,
-            data=batch.call_data,
-            gas_max=state.gas_max,
-        )
+        data, target = await self._call_data(batch), state.pinned.contract
+        outcome = await simulate(state.pinned.rpc, sender=batch.sender, target=target, data=data, gas_max=state.gas_max)
         if not isinstance(outcome, Gas):
             return 0, await self._reject(batch, str(outcome))
-        await self._broadcaster.send(
-            batch.id,
-            sender=batch.sender,
-            target=state.pinned.contract,
-            data=batch.call_data,
-            gas_limit=outcome.limit,
-            floor_nonce=state.account_nonces[batch.sender],
-        )
+        call = Call(batch.sender, target, data, outcome.limit, (batch.id,))
+        await self._broadcaster.send(call, floor_nonce=state.account_nonces[batch.sender])
         return 1, 0
+
+    async def _call_data(self, batch: OpenBatch) -> bytes:
+        async with snapshot(self._engine) as session:
+            return (await queries.call_data(session, [batch.id]))[batch.id]
 
     async def _reject(self, batch: OpenBatch, reason: str) -> int:
         async with self._lease.writing("reject") as session:
@@ -88,7 +81,7 @@ class AdminOutcomes:
 
     async def _reason(self, batch: OpenBatch, number: int, state: ChainState) -> str:
         """Why it reverted, by running it again on the block before."""
-        request = {"from": batch.sender, "to": state.pinned.contract, "data": batch.call_data}
+        request = {"from": batch.sender, "to": state.pinned.contract, "data": await self._call_data(batch)}
         try:
             await state.pinned.rpc.call("eth_call", request, quantity(number - 1))
         except ExecutionRevertedError as error:

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mereau.chain import fees
 from mereau.chain import relayer_queries as queries
 from mereau.chain import relayer_store as store
 from mereau.chain.errors import (
@@ -21,18 +22,17 @@ from mereau.chain.errors import (
     RpcError,
     UnderpricedError,
 )
-from mereau.chain.fees import FeePolicy, bumped, market_fees
+from mereau.chain.fees import FeePolicy, Market, bumped
 from mereau.chain.lease import Lease
 from mereau.chain.relayer_queries import OpenTransaction
 from mereau.chain.rpc import RpcClient
 from mereau.chain.signing import Signer, SignerRefusedError
-from mereau.chain.transactions import Fees, SignedTransaction, UnsignedTransaction, decode_transaction
+from mereau.chain.transactions import SignedTransaction, UnsignedTransaction, decode_transaction
 from mereau.core.clock import Clock
 from mereau.core.db import snapshot
 from mereau.core.ids import new_id
 
 _LOG: Final = structlog.get_logger()
-_PLAIN_GAS: Final = 21_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,19 @@ class BroadcastPolicy:
     fees: FeePolicy = field(default_factory=FeePolicy)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a transaction does: `data` sent to `target` by `sender`, on behalf of the batches named."""
+
+    sender: bytes
+    target: bytes
+    data: bytes
+    gas_limit: int
+    batch_ids: tuple[str, ...] = ()
+
+
 class Broadcaster:
-    """Sends for one lease holder. `begin_step` before each step: fees are looked up once in it."""
+    """Sends for one lease holder. `begin_step` before each step: the market is looked up once in it."""
 
     def __init__(
         self,
@@ -69,29 +80,36 @@ class Broadcaster:
         self._clock = clock
         self._chain_id = chain_id
         self._policy = policy
-        self._market: Fees | None = None
+        self._market: Market | None = None
         self._underpriced: set[str] = set()
 
     def begin_step(self) -> None:
-        """Forget the market's fees of the last step."""
+        """Forget the market of the last step."""
         self._market = None
 
-    async def send(
-        self, batch_id: str, *, sender: bytes, target: bytes, data: bytes, gas_limit: int, floor_nonce: int
-    ) -> None:
-        """Give a batch a transaction at the sender's first free nonce from `floor_nonce` on, and broadcast it.
+    async def market(self) -> Market:
+        """What gas costs in this step. Raises RpcError, RpcUnavailableError."""
+        if self._market is None:
+            self._market = await fees.market(self._rpc, self._policy.fees)
+        return self._market
+
+    async def send(self, call: Call, *, floor_nonce: int) -> None:
+        """Give a call a transaction at its sender's first free nonce from `floor_nonce` on, and broadcast it.
 
         Raises RpcUnavailableError where the outcome of the broadcast is unknown; the stored bytes go out again.
         """
         async with snapshot(self._engine) as session:
-            nonce = await queries.free_nonce(session, sender, floor_nonce)
-        fees = await self._market_fees()
-        signed = await self._signed(UnsignedTransaction(self._chain_id, nonce, fees, gas_limit, target, data), sender)
+            nonce = await queries.free_nonce(session, call.sender, floor_nonce)
+        offered = (await self.market()).fees
+        unsigned = UnsignedTransaction(self._chain_id, nonce, offered, call.gas_limit, call.target, call.data)
+        signed = await self._signed(unsigned, call.sender)
         now = self._clock.now()
         transaction_id = new_id("txn", now)
         async with self._lease.writing("sign") as session:
-            await store.open_transaction(session, transaction_id, batch_id, sender, nonce, signed, fees, now)
-        await self._broadcast(transaction_id, batch_id, signed)
+            await store.open_transaction(
+                session, transaction_id, call.batch_ids, call.sender, nonce, signed, offered, now
+            )
+        await self._broadcast(transaction_id, signed)
 
     async def tend(self, transactions: Sequence[OpenTransaction], account_nonces: dict[bytes, int]) -> int:
         """Keep unspent nonces moving: fill gaps, send again what may be forgotten, bump what waits too long.
@@ -112,21 +130,15 @@ class Broadcaster:
 
     async def _fill_gaps(self, lane: Sequence[OpenTransaction], account_nonce: int) -> int:
         """A reorganisation can take back a foreign transaction; the nonces behind it then wait for ever."""
-        filled = 0
+        sender, filled = lane[0].sender, 0
         while True:
             async with snapshot(self._engine) as session:
-                nonce = await queries.free_nonce(session, lane[0].sender, account_nonce)
+                nonce = await queries.free_nonce(session, sender, account_nonce)
             if nonce >= lane[-1].nonce:
                 return filled
-            blocked = next(one for one in lane if one.nonce > nonce)
-            await self.send(
-                blocked.batch_id,
-                sender=blocked.sender,
-                target=blocked.sender,
-                data=b"",
-                gas_limit=_PLAIN_GAS,
-                floor_nonce=nonce,
-            )
+            # Even what does nothing costs what the chain and its fork say.
+            plain = int(await self._rpc.call("eth_estimateGas", {"from": sender, "to": sender}, "latest"), 16)
+            await self.send(Call(sender, sender, b"", plain), floor_nonce=nonce)
             filled += 1
 
     async def _tend(self, one: OpenTransaction) -> int:
@@ -136,24 +148,28 @@ class Broadcaster:
             return 1
         due = one.broadcast_at is None or now - one.broadcast_at >= timedelta(seconds=self._policy.rebroadcast_delay_s)
         if due:
-            await self._broadcast(one.id, one.batch_id, SignedTransaction(one.raw, one.hash))
+            await self._broadcast(one.id, SignedTransaction(await self._raw(one), one.hash))
         return int(due)
 
     async def _bump(self, one: OpenTransaction) -> bool:
         """A new attempt on the same nonce with higher fees; False where the cap forbids it."""
-        unsigned = decode_transaction(one.raw)
-        fees = bumped(unsigned.fees, await self._market_fees(), self._policy.fees)
-        if fees is None:
+        unsigned = decode_transaction(await self._raw(one))
+        raised = bumped(unsigned.fees, (await self.market()).fees, self._policy.fees)
+        if raised is None:
             _LOG.warning("fee_cap_reached", transaction=one.id, nonce=one.nonce)
             return False
-        signed = await self._signed(replace(unsigned, fees=fees), one.sender)
+        signed = await self._signed(replace(unsigned, fees=raised), one.sender)
         async with self._lease.writing("bump") as session:
-            await store.add_attempt(session, one.id, signed, fees, self._clock.now())
+            await store.add_attempt(session, one.id, signed, raised, self._clock.now())
         self._underpriced.discard(one.id)
-        await self._broadcast(one.id, one.batch_id, signed)
+        await self._broadcast(one.id, signed)
         return True
 
-    async def _broadcast(self, transaction_id: str, batch_id: str, signed: SignedTransaction) -> None:
+    async def _raw(self, one: OpenTransaction) -> bytes:
+        async with snapshot(self._engine) as session:
+            return await queries.raw(session, one.hash)
+
+    async def _broadcast(self, transaction_id: str, signed: SignedTransaction) -> None:
         try:
             await self._rpc.call("eth_sendRawTransaction", signed.raw)
         except AlreadyKnownError:
@@ -164,16 +180,11 @@ class Broadcaster:
         except RpcError as error:
             if isinstance(error, ReplacementUnderpricedError | UnderpricedError):
                 self._underpriced.add(transaction_id)
-            _LOG.warning("broadcast_refused", batch=batch_id, reason=str(error))
+            _LOG.warning("broadcast_refused", transaction=transaction_id, reason=str(error))
             return
         async with self._lease.writing("broadcast") as session:
-            await store.mark_broadcast(session, batch_id, signed.hash, self._clock.now())
+            await store.mark_broadcast(session, transaction_id, signed.hash, self._clock.now())
 
     async def _signed(self, unsigned: UnsignedTransaction, sender: bytes) -> SignedTransaction:
         (signature,) = await self._signer.sign([(sender, unsigned.digest())])
         return unsigned.signed(signature)
-
-    async def _market_fees(self) -> Fees:
-        if self._market is None:
-            self._market = await market_fees(self._rpc, self._policy.fees)
-        return self._market

@@ -132,6 +132,11 @@ def encode_call(name: str, *args: Any) -> bytes:
     return function.hash[:_SELECTOR_SIZE] + encode(function.types, args)
 
 
+def encode_together(calls: Sequence[bytes]) -> bytes:
+    """One call that executes all of these or none, in their order (Multicall); a single one stays as it is."""
+    return calls[0] if len(calls) == 1 else encode_call("multicall", list(calls))
+
+
 def decode_result(name: str, data: bytes) -> tuple[Any, ...]:
     """What the function `name` returned."""
     return decode(_abi("function")[name].outputs, data)

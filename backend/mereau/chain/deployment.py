@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from mereau.chain.contract import Config, encode_deployment
 from mereau.chain.errors import RpcUnavailableError
-from mereau.chain.fees import FeePolicy, market_fees
+from mereau.chain.fees import FeePolicy, market
 from mereau.chain.hashing import keccak
 from mereau.chain.models import Deployment
 from mereau.chain.rpc import RpcClient, hex_bytes, quantity
@@ -52,7 +52,7 @@ async def deploy(
     transaction = UnsignedTransaction(
         int(chain_id, 16),
         int(nonce, 16),
-        await market_fees(rpc, FeePolicy()),
+        (await market(rpc, FeePolicy())).fees,
         int(gas, 16) * 11 // 10,
         b"",
         data,

@@ -1,5 +1,6 @@
 """One active relayer: an advisory lock decides who, a fencing epoch stops whoever only believes it still is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -12,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mereau.core.db import WriteSession, transaction
 
 _LOCK_CLASS: Final = 0x6D6572  # "mer"; the second key of the lock is the lease's name, hashed
+_BEATS: Final = 4
+"""Signs of life within the patience, so that one late beat costs nothing."""
 
 _NEXT_EPOCH: Final = """
     insert into chain_leases (name, epoch) values (%s, 1)
@@ -30,22 +33,34 @@ class Lease:
     """The right to write as `name`, and the wake-up calls that come on the same connection.
 
     The connection is the lease's own: while it lives, PostgreSQL keeps the lock; when it breaks, the lock is
-    free and the epoch of whoever takes it next fences this one out.
+    free and the epoch of whoever takes it next fences this one out. PostgreSQL also ends it when nothing was
+    heard of its owner for `patience_s` (a paused process, a lost host), and the owner gives it up when the
+    server does not answer for as long.
     """
 
-    def __init__(self, engine: AsyncEngine, name: str, channels: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, engine: AsyncEngine, name: str, channels: tuple[str, ...] = (), *, patience_s: float = 5.0
+    ) -> None:
         self._engine = engine
         self._name = name
         self._channels = channels
+        self._patience_s = patience_s
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._heart: asyncio.Task[None] | None = None
         self._epoch: int | None = None
 
     async def acquire(self) -> int | None:
-        """The holder's epoch, or None while another process holds the lease. Cheap when held already."""
+        """The holder's epoch, or None while another process holds the lease. Cheap when held already.
+
+        Raises psycopg.OperationalError where the connection broke or the server is silent.
+        """
         try:
-            return await self._acquire()
-        except psycopg.OperationalError:
+            async with asyncio.timeout(self._patience_s):
+                return await self._acquire()
+        except (psycopg.OperationalError, TimeoutError) as error:
             await self.close()
+            if isinstance(error, TimeoutError):
+                raise psycopg.OperationalError(f"no answer within {self._patience_s:g} s") from error
             raise
 
     async def _acquire(self) -> int | None:
@@ -78,20 +93,47 @@ class Lease:
     async def close(self) -> None:
         """Give the lock back."""
         connection, self._connection, held = self._connection, None, self._epoch is not None
+        heart, self._heart = self._heart, None
         self._epoch = None
+        if heart is not None:
+            heart.cancel()
+            await asyncio.wait({heart})
         if connection is None:
             return
         if held:
             # A closed connection's lock lasts until the server notices; a standby should not wait for that.
-            with suppress(psycopg.Error):
-                await connection.execute("select pg_advisory_unlock_all()")
+            with suppress(psycopg.Error, TimeoutError):
+                async with asyncio.timeout(self._patience_s):
+                    await connection.execute("select pg_advisory_unlock_all()")
         await connection.close()
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
-            self._epoch = None
+            await self.close()
             url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-            self._connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+            connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **self._watchfulness())
+            self._connection = connection
+            self._heart = asyncio.create_task(self._beat(connection))
             for channel in self._channels:
-                await self._connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
         return self._connection
+
+    def _watchfulness(self) -> dict[str, Any]:
+        """Both ends notice within the patience when the other is gone, whether by silence of TCP or of its process."""
+        patience_ms = int(self._patience_s * 1000)
+        options = {"idle_session_timeout": patience_ms, "tcp_user_timeout": patience_ms, "tcp_keepalives_idle": 1}
+        return {
+            "connect_timeout": max(2, int(self._patience_s)),
+            "tcp_user_timeout": patience_ms,
+            "keepalives_idle": 1,
+            "keepalives_interval": 1,
+            "keepalives_count": 3,
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+        }
+
+    async def _beat(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        """Let the server hear of this process, whatever its passes are busy with; ends with the connection."""
+        with suppress(psycopg.Error):
+            while not connection.closed:
+                await asyncio.sleep(self._patience_s / _BEATS)
+                await connection.execute("select 1")

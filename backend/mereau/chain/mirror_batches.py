@@ -63,8 +63,8 @@ _EXECUTED: Final = text("""
 _ADMIN_ATTEMPTS: Final = text("""
     select attempt.hash, batch.id
     from chain_batches as batch
-    join chain_transactions as sent on sent.batch_id = batch.id
-    join chain_attempts as attempt on attempt.transaction_id = sent.id
+    join chain_sections as section on section.batch_id = batch.id
+    join chain_attempts as attempt on attempt.transaction_id = section.transaction_id
     where batch.kind = 'admin' and batch.state in ('sealed', 'submitted', 'stuck')
 """)
 _FINAL: Final = text("""

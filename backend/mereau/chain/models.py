@@ -41,7 +41,8 @@ class Batch(Base):
 
     kind: issue | reverse | expire | redeem | admin. state: sealed -> submitted -> mined -> final; side:
     superseded (its sequence was used by another payload or voided), stuck (an operator must look).
-    `call_data` is the complete contract call with its signature.
+    `call_data` is the complete contract call with its signature. `gas_limit` is that of the transaction it was
+    sealed for, which may carry other batches too.
     """
 
     __tablename__ = "chain_batches"
@@ -120,7 +121,7 @@ class Order(Base):
 
 
 class Transaction(Base):
-    """One nonce of one sender, spent on one batch. state: open -> mined | replaced."""
+    """One nonce of one sender; its sections say for which batches. state: open -> mined | replaced."""
 
     __tablename__ = "chain_transactions"
     __table_args__ = (
@@ -130,11 +131,24 @@ class Transaction(Base):
     )
 
     id: Mapped[IdKey]
-    batch_id: Mapped[Id] = mapped_column(ForeignKey("chain_batches.id"))
     sender: Mapped[Bytes]
     nonce: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str]
     created_at: Mapped[CreatedAt]
+
+
+class Section(Base):
+    """One batch within one transaction, which executes all of its sections or none.
+
+    A transaction that only fills a gap in the nonces has no section; a batch whose transaction failed gets a
+    section in another one.
+    """
+
+    __tablename__ = "chain_sections"
+    __table_args__ = (Index("ix_chain_sections_batch_id", "batch_id"),)
+
+    transaction_id: Mapped[Id] = mapped_column(ForeignKey("chain_transactions.id"), primary_key=True)
+    batch_id: Mapped[Id] = mapped_column(ForeignKey("chain_batches.id"), primary_key=True)
 
 
 class Attempt(Base):

@@ -3,6 +3,9 @@
 Taken at one pinned block: first the contract's own record (sequence, redemption nonce), then the account's nonce,
 then a new transaction. A missing receipt decides nothing. What was executed is left to the mirror; orders return
 to the queue only when a final block proves that their batch can never execute.
+
+A transaction takes effect as a whole, so that one failing batch fails all that it carries. They are put together
+again without it: in one transaction where they pass together, else in halves.
 """
 
 from collections.abc import Sequence
@@ -15,8 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mereau.chain import relayer_queries as queries
 from mereau.chain import relayer_store as store
 from mereau.chain.admin_outcomes import AdminOutcomes
-from mereau.chain.broadcasting import Broadcaster
-from mereau.chain.contract import Redemption, Revert, encode_call, pack_redemptions, unpack_redemptions
+from mereau.chain.broadcasting import Broadcaster, Call
+from mereau.chain.contract import (
+    Redemption,
+    Revert,
+    encode_call,
+    encode_together,
+    pack_redemptions,
+    unpack_redemptions,
+)
 from mereau.chain.drafting import Drafter, Line
 from mereau.chain.errors import RpcError
 from mereau.chain.lease import Lease
@@ -30,6 +40,8 @@ from mereau.core.db import snapshot
 
 _LOG: Final = structlog.get_logger()
 _TRANSACTIONS_MAX: Final = 8
+# A batch that failed so often may be what its neighbours failed of: from now on it goes alone.
+_TOGETHER_MAX: Final = 2
 _EVENTS: Final = {OrderKind.ISSUE: "Issued", OrderKind.REVERSE: "Reversed", OrderKind.EXPIRE: "Expired"}
 # These pass by themselves, or with a batch that stands before this one.
 _PASSING: Final = frozenset({"EnforcedPause", "LoyaltySequence", "AccessControlUnauthorizedAccount"})
@@ -49,7 +61,7 @@ class Decision:
 
 
 class Outcomes:
-    """Decides for one lease holder."""
+    """Decides for one lease holder; no transaction carries more than `bytes_max` of call data."""
 
     def __init__(
         self,
@@ -58,12 +70,15 @@ class Outcomes:
         drafter: Drafter,
         broadcaster: Broadcaster,
         admin: AdminOutcomes,
+        *,
+        bytes_max: int,
     ) -> None:
         self._engine = engine
         self._lease = lease
         self._drafter = drafter
         self._broadcaster = broadcaster
         self._admin = admin
+        self._bytes_max = bytes_max
         self._oldest_seq = 0
 
     async def decide(
@@ -72,14 +87,25 @@ class Outcomes:
         """Go through the open batches, oldest first; `carried` are those that an unspent transaction carries."""
         decision = Decision()
         self._oldest_seq = batches[0].seq if batches else 0
+        unsent = []
         for batch in batches:
             if batch.id not in carried:
                 try:
-                    decision = decision.plus(await self._decide(batch, state, mirror))
+                    if self._is_unused(batch, state):
+                        unsent.append(batch)
+                    else:
+                        decision = decision.plus(await self._decide(batch, state, mirror))
                 except (RpcError, SignerRefusedError) as error:
                     # One batch that the node or a signer refuses must not hold up the others.
                     _LOG.error("batch_undecided", batch=batch.id, reason=str(error))
-        return decision
+        return decision.plus(await self._resend_all(unsent, state))
+
+    @staticmethod
+    def _is_unused(batch: OpenBatch, state: ChainState) -> bool:
+        """Whether the batch stands on a signer's line whose sequence nobody has used, and may be sent again."""
+        line = state.line(batch.kind, batch.partner_number)
+        untried = batch.transaction_count < _TRANSACTIONS_MAX
+        return untried and line is not None and batch.sequence is not None and line.sequence < batch.sequence
 
     async def _decide(self, batch: OpenBatch, state: ChainState, mirror: MirrorView) -> Decision:
         if batch.transaction_count >= _TRANSACTIONS_MAX:
@@ -89,21 +115,54 @@ class Outcomes:
             return Decision(sent=sent, rejected=rejected)
         if batch.kind is OrderKind.REDEEM:
             return await self._redemptions(batch, state, mirror)
-        return await self._line(batch, state, mirror)
-
-    async def _line(self, batch: OpenBatch, state: ChainState, mirror: MirrorView) -> Decision:
-        line = state.line(batch.kind, batch.partner_number)
-        if line is None or batch.sequence is None:
+        if batch.sequence is None:
             raise ValueError(f"batch {batch.id} stands on no line")
-        if line.sequence >= batch.sequence:
-            return await self._consumed(batch, batch.sequence, state, mirror)
-        outcome = await self._simulate(batch.call_data, batch, state)
-        if isinstance(outcome, Gas):
-            return await self._send(batch, batch.call_data, outcome, state)
-        if isinstance(outcome, Revert) and self._may_pass(batch, outcome):
-            _LOG.info("batch_waits", batch=batch.id, reason=str(outcome))
+        return await self._consumed(batch, batch.sequence, state, mirror)
+
+    async def _resend_all(self, batches: Sequence[OpenBatch], state: ChainState) -> Decision:
+        """Send batches whose sequences are unused: in shared transactions, the suspicious ones each alone."""
+        shared = [batch for batch in batches if batch.transaction_count < _TOGETHER_MAX]
+        decision = await self._resend(shared, state)
+        for batch in batches:
+            if batch.transaction_count >= _TOGETHER_MAX:
+                decision = decision.plus(await self._resend([batch], state))
+        return decision
+
+    async def _resend(self, batches: Sequence[OpenBatch], state: ChainState) -> Decision:
+        if len(batches) <= 1:
+            return await self._resend_alone(batches[0], state) if batches else Decision()
+        async with snapshot(self._engine) as session:
+            calls = await queries.call_data(session, [batch.id for batch in batches])
+        if sum(map(len, calls.values())) <= self._bytes_max:
+            call_data = encode_together([calls[batch.id] for batch in batches])
+            try:
+                outcome = await self._simulate(call_data, batches[0], state)
+                if isinstance(outcome, Gas):
+                    return await self._send(batches, call_data, outcome, state)
+            except (RpcError, SignerRefusedError) as error:
+                _LOG.warning("transaction_split", batches=len(batches), reason=str(error))
+        middle = len(batches) // 2
+        first = await self._resend(batches[:middle], state)
+        return first.plus(await self._resend(batches[middle:], state))
+
+    async def _resend_alone(self, batch: OpenBatch, state: ChainState) -> Decision:
+        """Send it, let it wait for what may help it, or void it."""
+        try:
+            call_data = await self._call_data(batch)
+            outcome = await self._simulate(call_data, batch, state)
+            if isinstance(outcome, Gas):
+                return await self._send([batch], call_data, outcome, state)
+            if isinstance(outcome, Revert) and self._may_pass(batch, outcome):
+                _LOG.info("batch_waits", batch=batch.id, reason=str(outcome))
+                return Decision()
+            return await self._void(batch, outcome, state)
+        except (RpcError, SignerRefusedError) as error:
+            _LOG.error("batch_undecided", batch=batch.id, reason=str(error))
             return Decision()
-        return await self._void(batch, Line(line.signer, batch.sequence), outcome, state)
+
+    async def _call_data(self, batch: OpenBatch) -> bytes:
+        async with snapshot(self._engine) as session:
+            return (await queries.call_data(session, [batch.id]))[batch.id]
 
     async def _consumed(self, batch: OpenBatch, sequence: int, state: ChainState, mirror: MirrorView) -> Decision:
         """The sequence is used up: by this batch, which the mirror will tell, or by another payload."""
@@ -117,16 +176,19 @@ class Outcomes:
             return Decision()
         return await self._supersede(batch, f"{event.name} in block {event.block_number} used its sequence")
 
-    async def _void(self, batch: OpenBatch, line: Line, outcome: Revert | TooLarge, state: ChainState) -> Decision:
+    async def _void(self, batch: OpenBatch, outcome: Revert | TooLarge, state: ChainState) -> Decision:
         """Use up the sequence of a batch that can never execute; its orders return when that is final."""
+        line = state.line(batch.kind, batch.partner_number)
+        if line is None or batch.sequence is None:
+            raise ValueError(f"batch {batch.id} stands on no line")
         reason = str(outcome) if isinstance(outcome, Revert) else "more gas than a transaction may have"
-        call_data = await self._drafter.void(batch.kind, batch.partner_number, line)
+        call_data = await self._drafter.void(batch.kind, batch.partner_number, Line(line.signer, batch.sequence))
         gas = await self._simulate(call_data, batch, state)
         if not isinstance(gas, Gas):
             _LOG.error("void_refused", batch=batch.id, reason=str(gas))
             return Decision()
         _LOG.warning("batch_voided", batch=batch.id, reason=reason)
-        return await self._send(batch, call_data, gas, state)
+        return await self._send([batch], call_data, gas, state)
 
     async def _redemptions(self, batch: OpenBatch, state: ChainState, mirror: MirrorView) -> Decision:
         """Anybody may submit single redemptions of the batch, so that each one is looked at.
@@ -176,12 +238,13 @@ class Outcomes:
 
     async def _resend_redemptions(self, batch: OpenBatch, live: set[bytes], state: ChainState) -> Decision:
         """Send the batch's live redemptions that pass; a failing one is left out and tried again later."""
-        records = [record for record in unpack_redemptions(_packed(batch.call_data)) if record[0].member in live]
+        packed = _packed(await self._call_data(batch))
+        records = [record for record in unpack_redemptions(packed) if record[0].member in live]
         while records:
             call_data = encode_call("redeem", pack_redemptions(records))
             outcome = await self._simulate(call_data, batch, state)
             if isinstance(outcome, Gas):
-                return await self._send(batch, call_data, outcome, state)
+                return await self._send([batch], call_data, outcome, state)
             if isinstance(outcome, Revert) and outcome.name in _PASSING:
                 return Decision()
             records = await self._without_first_failure(records, batch, state)
@@ -210,15 +273,10 @@ class Outcomes:
             gas_max=state.gas_max,
         )
 
-    async def _send(self, batch: OpenBatch, call_data: bytes, gas: Gas, state: ChainState) -> Decision:
-        await self._broadcaster.send(
-            batch.id,
-            sender=batch.sender,
-            target=state.pinned.contract,
-            data=call_data,
-            gas_limit=gas.limit,
-            floor_nonce=state.account_nonces[batch.sender],
-        )
+    async def _send(self, batches: Sequence[OpenBatch], call_data: bytes, gas: Gas, state: ChainState) -> Decision:
+        sender, ids = batches[0].sender, tuple(batch.id for batch in batches)
+        call = Call(sender, state.pinned.contract, call_data, gas.limit, ids)
+        await self._broadcaster.send(call, floor_nonce=state.account_nonces[sender])
         return Decision(sent=1)
 
     async def _supersede(self, batch: OpenBatch, detail: str, requeued: int = 0) -> Decision:

@@ -6,7 +6,9 @@ from typing import Any, Self
 
 from mereau.chain import contract
 from mereau.chain.contract import PartnerTerms
+from mereau.chain.models import Deployment
 from mereau.chain.rpc import Request, RpcClient, at_block, hex_bytes, quantity
+from mereau.core.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,26 @@ class PinnedBlock:
     gas_limit: int
 
     @classmethod
-    async def latest(cls, rpc: RpcClient, contract_address: bytes) -> Self:
-        """Pin the node's head."""
-        head = await rpc.call("eth_getBlockByNumber", "latest", False)
+    async def latest(cls, rpc: RpcClient, deployment: Deployment) -> Self:
+        """Pin the node's head.
+
+        Raises ConfigurationError where the node behind the URL serves another chain by now.
+        """
+        head, chain_id, genesis = await rpc.batch(
+            [
+                ("eth_getBlockByNumber", ("latest", False)),
+                ("eth_chainId", ()),
+                ("eth_getBlockByNumber", (quantity(0), False)),
+            ]
+        )
+        served = int(chain_id, 16), hex_bytes(genesis["hash"])
+        if served != (deployment.chain_id, deployment.genesis_hash):
+            raise ConfigurationError(
+                f"The node at {rpc.url} serves another chain now (id {served[0]}, genesis 0x{served[1].hex()})."
+            )
         return cls(
             rpc,
-            contract_address,
+            deployment.contract,
             int(head["number"], 16),
             hex_bytes(head["hash"]),
             int(head["timestamp"], 16),
@@ -54,6 +70,10 @@ class PinnedBlock:
             [("eth_getTransactionCount", (sender, at_block(self.hash))) for sender in senders]
         )
         return {sender: int(answer, 16) for sender, answer in zip(senders, answers, strict=True)}
+
+    async def balance(self, address: bytes) -> int:
+        """Wei of an account."""
+        return int(await self.rpc.call("eth_getBalance", address, at_block(self.hash)), 16)
 
     async def account_nonces_at(self, senders: Sequence[bytes], number: int) -> dict[bytes, int]:
         """As `account_nonces`, at an earlier block of the same chain by its number."""

@@ -7,7 +7,7 @@ crash between any two of them finds either the state before or the state after.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,14 +27,16 @@ from mereau.chain.errors import RpcError, RpcUnavailableError
 from mereau.chain.lease import Lease, LeaseLostError
 from mereau.chain.mirror_store import BLOCKS_CHANNEL
 from mereau.chain.models import Deployment
-from mereau.chain.orders import ORDERS_CHANNEL, OrderKind
+from mereau.chain.orders import ORDERS_CHANNEL
 from mereau.chain.outcomes import Outcomes
 from mereau.chain.pinned import PinnedBlock
+from mereau.chain.relayer_alarms import FEE_CAP, FUNDS, Alarms, FundsPolicy, fee_alarm, funds_alarm
 from mereau.chain.relayer_queries import MirrorView, OpenBatch, OpenTransaction
 from mereau.chain.rpc import RpcClient
-from mereau.chain.sealer import ChainState, OnRejected, Sealed, Sealer
-from mereau.chain.sealing import Limits, group
+from mereau.chain.sealer import ChainState, OnRejected, Sealer, Tally
+from mereau.chain.sealing import Fill, Limits, group, loads
 from mereau.chain.signing import Signer, SignerRefusedError
+from mereau.chain.simulation import GasPolicy
 from mereau.core.clock import Clock
 from mereau.core.db import snapshot
 
@@ -43,6 +45,7 @@ LEASE_NAME: Final = "relayer"
 
 _SLICE_S: Final = 0.25
 _RETRY_DELAY_S: Final = 1.0
+_STANDBY_DELAY_S: Final = 1.0
 _PASSING_FAULTS: Final = (
     RpcUnavailableError,
     RpcError,
@@ -65,11 +68,13 @@ class RelayerPolicy:
     """
 
     seal_delay_s: float = 1.0
-    window_orders_max: int = 2_000
+    window_orders_max: int = 4_000
     in_flight_max: int = 16
     open_batches_max: int = 256
     poll_delay_s: float = 5.0
     limits: Limits = field(default_factory=Limits)
+    gas: GasPolicy = field(default_factory=GasPolicy)
+    funds: FundsPolicy = field(default_factory=FundsPolicy)
     broadcast: BroadcastPolicy = field(default_factory=BroadcastPolicy)
 
 
@@ -163,8 +168,10 @@ class Relayer:
         while not stop.is_set():
             try:
                 progress = await self.step()
+                if progress.standby:
+                    await _sleep(stop, _STANDBY_DELAY_S)
                 # What was sealed may have left orders behind it, and an import brings more at once.
-                if not progress.batches:
+                elif not progress.batches:
                     await self._pause(stop, progress.ripe_in_s)
             except _PASSING_FAULTS as error:
                 _LOG.warning("relayer_pass_failed", reason=f"{type(error).__name__}: {error}")
@@ -182,7 +189,7 @@ class Relayer:
         work = await self._work(crew)
         if not (work.batches or work.transactions or work.ripe):
             return Progress(ripe_in_s=work.ripe_in_s)
-        pinned = await PinnedBlock.latest(self._rpc, crew.deployment.contract)
+        pinned = await PinnedBlock.latest(self._rpc, crew.deployment)
         if pinned.number < max(work.mirror.head_number, self._seen_number):
             return Progress(waits_for="the node is behind what was seen before")
         self._seen_number = pinned.number
@@ -191,28 +198,44 @@ class Relayer:
     async def _pass(self, crew: "_Crew", work: _Work, pinned: PinnedBlock) -> Progress:
         state = await self._state(work, pinned)
         crew.broadcaster.begin_step()
+        affordable = await self._watch(crew, state)
         broadcasts = await crew.broadcaster.tend(work.transactions, dict(state.account_nonces))
         if work.mirror.frozen_reason is not None:
             return Progress(waits_for=work.mirror.frozen_reason, broadcasts=broadcasts)
         unspent = [one for one in work.transactions if one.nonce >= state.account_nonces[one.sender]]
-        carried = frozenset(one.batch_id for one in unspent)
+        carried = frozenset(batch_id for one in unspent for batch_id in one.batch_ids)
         decision = await crew.outcomes.decide(work.batches, carried, state, work.mirror)
         await self._close_spent(work, len(unspent), pinned)
-        sealed = Progress()
-        if work.ripe:
+        tally = Tally()
+        if work.ripe and affordable:
             in_flight = sum(one.sender == self._relayer for one in unspent)
-            room = min(self._policy.in_flight_max - in_flight, self._policy.open_batches_max - len(work.batches))
-            sealed = await self._seal(crew, work, state, room)
+            await self._seal(crew, work, state, tally, self._policy.in_flight_max - in_flight)
         return Progress(
-            batches=sealed.batches,
-            orders=sealed.orders,
-            rejected=sealed.rejected + decision.rejected,
+            batches=tally.batches,
+            orders=tally.orders,
+            rejected=tally.rejected + decision.rejected,
             requeued=decision.requeued,
-            broadcasts=broadcasts + decision.sent + sealed.batches,
+            broadcasts=broadcasts + decision.sent + tally.transactions,
+            waits_for=None if affordable else "fees above the cap",
             ripe_in_s=None if work.ripe else work.ripe_in_s,
         )
 
-    async def _seal(self, crew: "_Crew", work: _Work, state: ChainState, room: int) -> Progress:
+    async def _watch(self, crew: "_Crew", state: ChainState) -> bool:
+        """Whether new work can be paid for within the fee cap; raises and lowers the alarms.
+
+        Beyond the cap orders stay queued: they can still be taken back, and they wait in fewer, larger batches.
+        """
+        market = await crew.broadcaster.market()
+        policy, now = self._policy, self._clock.now()
+        await crew.alarms.set(FEE_CAP, fee_alarm(market, policy.broadcast.fees), now)
+        batch_cost_wei = state.gas_max * market.fees.max_fee_per_gas_wei
+        balance_wei = await state.pinned.balance(self._relayer)
+        short = funds_alarm(balance_wei, batch_cost_wei, policy.funds, standing=crew.alarms.stands(FUNDS))
+        await crew.alarms.set(FUNDS, short, now)
+        return not market.exceeds(policy.broadcast.fees)
+
+    async def _seal(self, crew: "_Crew", work: _Work, state: ChainState, tally: Tally, room: int) -> None:
+        """Seal what the window holds, in at most `room` transactions."""
         known = [number for number, terms in state.partners.items() if terms.known]
         async with snapshot(self._engine) as session:
             window = await queries.queued(
@@ -221,30 +244,18 @@ class Relayer:
                 partners=known,
                 limit=self._policy.window_orders_max,
             )
-        batches = orders = rejected = 0
-        waiting: set[tuple[OrderKind, int | None]] = set()
-        for one in group(window, self._policy.limits):
-            line = (one.kind, one.partner_number)
-            if batches >= room or line in waiting:
-                continue
-            try:
-                sealed = await crew.sealer.seal(one, state)
-            except RpcError as error:
-                # One group that the node cannot digest must not hold up the others.
-                _LOG.error("group_refused", kind=one.kind, partner=one.partner_number, reason=str(error))
-                sealed = Sealed(waits=True)
-            if sealed.waits:
-                waiting.add(line)
-            batches += bool(sealed.orders)
-            orders += sealed.orders
-            rejected += sealed.rejected
-        return Progress(batches=batches, orders=orders, rejected=rejected)
+        limits = replace(self._policy.limits, orders_max=crew.fill.orders)
+        for load in loads(group(window, limits), limits):
+            open_batches = len(work.batches) + tally.batches
+            if tally.transactions >= room or open_batches >= self._policy.open_batches_max:
+                return
+            await crew.sealer.seal(load, state, tally)
 
     async def _work(self, crew: "_Crew") -> _Work:
         async with snapshot(self._engine) as session:
             batches = await queries.open_batches(session)
             deferred = crew.sealer.deferrals.excluded(batches[0].seq if batches else None)
-            limit = self._policy.limits.orders_max
+            limit = crew.fill.orders
             waiting, age = await queries.waiting(session, deferred, limit)
             missing_s = 0 if waiting == limit else self._policy.seal_delay_s - age.total_seconds()
             return _Work(
@@ -265,6 +276,7 @@ class Relayer:
             await pinned.partners(sorted(number for number in numbers if number is not None)),
             await pinned.expiry_sequence(),
             await pinned.account_nonces(sorted(senders)),
+            self._policy.gas.gas_max(pinned.gas_limit),
         )
 
     async def _close_spent(self, work: _Work, unspent: int, pinned: PinnedBlock) -> None:
@@ -304,9 +316,13 @@ class Relayer:
         domain = OrderDomain(deployment.chain_id, deployment.contract)
         drafter = Drafter(domain, self._signer, self._clock, self._relayer)
         admin = AdminOutcomes(self._engine, self._lease, broadcaster, on_rejected=self._on_rejected)
-        outcomes = Outcomes(self._engine, self._lease, drafter, broadcaster, admin)
-        sealer = Sealer(self._engine, self._lease, drafter, broadcaster, self._clock, on_rejected=self._on_rejected)
-        return _Crew(deployment, broadcaster, outcomes, sealer)
+        limits = self._policy.limits
+        outcomes = Outcomes(self._engine, self._lease, drafter, broadcaster, admin, bytes_max=limits.bytes_max)
+        fill = Fill(limits.orders_max)
+        sealer = Sealer(
+            self._engine, self._lease, drafter, broadcaster, self._clock, fill=fill, on_rejected=self._on_rejected
+        )
+        return _Crew(deployment, broadcaster, outcomes, sealer, fill, Alarms(self._lease))
 
     async def _pause(self, stop: asyncio.Event, ripe_in_s: float | None) -> None:
         """Until waiting orders are ripe; without any, until something is announced or the poll delay has passed."""
@@ -328,6 +344,8 @@ class _Crew:
     broadcaster: Broadcaster
     outcomes: Outcomes
     sealer: Sealer
+    fill: Fill
+    alarms: Alarms
 
 
 async def _sleep(stop: asyncio.Event, delay_s: float) -> None:

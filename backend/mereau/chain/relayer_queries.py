@@ -33,23 +33,21 @@ class OpenBatch:
     sequence: int | None
     trail_root: bytes | None
     sender: bytes
-    call_data: bytes
     state: str
     transaction_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class OpenTransaction:
-    """A nonce that is not finally spent, with its newest attempt."""
+    """A nonce that is not finally spent, with its newest attempt and the batches that it carries."""
 
     id: str
-    batch_id: str
     sender: bytes
     nonce: int
     hash: bytes
-    raw: bytes
     created_at: datetime
     broadcast_at: datetime | None
+    batch_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +71,16 @@ class Consumption:
 
 
 _OPEN_BATCHES: Final = text("""
-    select id, seq, kind, partner_number, sequence, trail_root, sender, call_data, state,
-        (select count(*) from chain_transactions as sent where sent.batch_id = batch.id) as transaction_count
+    select id, seq, kind, partner_number, sequence, trail_root, sender, state,
+        (select count(*) from chain_sections as section where section.batch_id = batch.id) as transaction_count
     from chain_batches as batch where state in ('sealed', 'submitted') order by seq
 """)
 _OPEN_TRANSACTIONS: Final = text("""
-    select sent.id, sent.batch_id, sent.sender, sent.nonce, attempt.hash, attempt.raw, attempt.created_at,
-        attempt.broadcast_at
+    select sent.id, sent.sender, sent.nonce, attempt.hash, attempt.created_at, attempt.broadcast_at,
+        array(select batch_id from chain_sections where transaction_id = sent.id) as batch_ids
     from chain_transactions as sent
     cross join lateral (
-        select * from chain_attempts where transaction_id = sent.id
+        select hash, created_at, broadcast_at from chain_attempts where transaction_id = sent.id
         order by max_fee_per_gas_wei desc, created_at desc limit 1
     ) as attempt
     where sent.state = 'open' order by sent.sender, sent.nonce
@@ -98,13 +96,19 @@ _FREE_NONCE: Final = text("""
         where taken.sender = :sender and taken.nonce = candidate.nonce
     )
 """)
-_LAST_SEQUENCE: Final = text("""
-    select coalesce(max(sequence), 0) from chain_batches
-    where partner_number = :partner and sequence is not null and state <> 'superseded'
-""")
-_LAST_EXPIRY_SEQUENCE: Final = text("""
-    select coalesce(max(sequence), 0) from chain_batches
-    where partner_number is null and sequence is not null and state <> 'superseded'
+_CALL_DATA: Final = text("select id, call_data from chain_batches where id = any(cast(:ids as text[]))")
+_RAW: Final = text("select raw from chain_attempts where hash = :hash")
+# Each line's maximum is one look into its index, however long its history is.
+_LAST_SEQUENCES: Final = text("""
+    select line.partner, (
+        select max(sequence) from chain_batches
+        where partner_number = line.partner and sequence is not null and state <> 'superseded'
+    ) from unnest(cast(:partners as bigint[])) as line (partner)
+    union all
+    select null, (
+        select max(sequence) from chain_batches
+        where partner_number is null and sequence is not null and state <> 'superseded'
+    )
 """)
 _QUEUED_PARTNERS: Final = text("""
     select distinct partner_number from chain_orders where state = 'queued' and partner_number is not null
@@ -147,9 +151,10 @@ _REDEEMED_EVENT: Final = text("""
     where name = 'Redeemed' and lower(data ->> 'member') = :member and (data ->> 'nonce')::bigint = :nonce
 """)
 _ATTEMPT_HASHES: Final = text("""
-    select attempt.hash, sent.sender, sent.nonce from chain_attempts as attempt
-    join chain_transactions as sent on sent.id = attempt.transaction_id
-    where sent.batch_id = :batch_id
+    select attempt.hash, sent.sender, sent.nonce from chain_sections as section
+    join chain_transactions as sent on sent.id = section.transaction_id
+    join chain_attempts as attempt on attempt.transaction_id = sent.id
+    where section.batch_id = :batch_id
 """)
 
 
@@ -177,11 +182,21 @@ async def free_nonce(session: AsyncSession, sender: bytes, floor: int) -> int:
     return nonce
 
 
-async def last_sequence(session: AsyncSession, partner_number: int | None) -> int:
-    """The last sequence that we gave out on the partner's line, or on the expiry line for None."""
-    statement = _LAST_EXPIRY_SEQUENCE if partner_number is None else _LAST_SEQUENCE
-    sequence: int = await session.scalar(statement, {"partner": partner_number})
-    return sequence
+async def call_data(session: AsyncSession, batch_ids: Sequence[str]) -> dict[str, bytes]:
+    """Batch id -> its complete call."""
+    return {row.id: row.call_data for row in await session.execute(_CALL_DATA, {"ids": list(batch_ids)})}
+
+
+async def raw(session: AsyncSession, attempt_hash: bytes) -> bytes:
+    """The signed bytes of an attempt."""
+    signed: bytes = (await session.execute(_RAW, {"hash": attempt_hash})).scalar_one()
+    return signed
+
+
+async def last_sequences(session: AsyncSession, partners: Sequence[int]) -> dict[int | None, int]:
+    """The last sequence that we gave out on each of these partners' lines, and on the expiry line under None."""
+    rows = await session.execute(_LAST_SEQUENCES, {"partners": list(partners)})
+    return {partner: sequence or 0 for partner, sequence in rows}
 
 
 async def waiting(session: AsyncSession, deferred: Sequence[str], limit: int) -> tuple[int, timedelta]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import insert, text
 
-from mereau.chain.models import Attempt, Batch, Transaction
+from mereau.chain.models import Attempt, Batch, Section, Transaction
 from mereau.chain.orders import OrderKind
 from mereau.chain.transactions import Fees, SignedTransaction
 from mereau.core.db import WriteSession
@@ -18,8 +18,10 @@ from mereau.core.db import WriteSession
 _CLOSE_SPENT: Final = text("""
     update chain_transactions as sent
     set state = case when exists (
-        select 1 from chain_attempts as attempt join chain_batches as batch on batch.transaction_hash = attempt.hash
-        where attempt.transaction_id = sent.id and batch.id = sent.batch_id
+        select 1 from chain_sections as section
+        join chain_batches as batch on batch.id = section.batch_id
+        join chain_attempts as attempt on attempt.hash = batch.transaction_hash
+        where section.transaction_id = sent.id and attempt.transaction_id = sent.id
     ) then 'mined' else 'replaced' end
     where sent.state = 'open' and sent.sender = :sender and sent.nonce < :nonce
 """)
@@ -32,7 +34,10 @@ _LINK: Final = text("""
     where orders.id = link.id and orders.state = 'queued'
     returning orders.id
 """)
-_SUBMITTED: Final = text("update chain_batches set state = 'submitted' where id = :id and state = 'sealed'")
+_SUBMITTED: Final = text("""
+    update chain_batches as batch set state = 'submitted' from chain_sections as section
+    where section.transaction_id = :transaction_id and batch.id = section.batch_id and batch.state = 'sealed'
+""")
 _BROADCAST: Final = text("update chain_attempts set broadcast_at = :at where hash = :hash")
 _SUPERSEDE: Final = text("""
     update chain_batches set state = 'superseded', detail = :detail
@@ -109,19 +114,20 @@ async def seal(session: WriteSession, batch: SealedBatch) -> None:
 async def open_transaction(
     session: WriteSession,
     transaction_id: str,
-    batch_id: str,
+    batch_ids: Sequence[str],
     sender: bytes,
     nonce: int,
     signed: SignedTransaction,
     fees: Fees,
     now: datetime,
 ) -> None:
-    """Boundary 2: a nonce with its first signed bytes, before anything is broadcast."""
+    """Boundary 2: a nonce with its first signed bytes and its batches, before anything is broadcast."""
     await session.execute(
-        insert(Transaction).values(
-            id=transaction_id, batch_id=batch_id, sender=sender, nonce=nonce, state="open", created_at=now
-        )
+        insert(Transaction).values(id=transaction_id, sender=sender, nonce=nonce, state="open", created_at=now)
     )
+    sections = [{"transaction_id": transaction_id, "batch_id": batch_id} for batch_id in batch_ids]
+    if sections:
+        await session.execute(insert(Section), sections)
     await add_attempt(session, transaction_id, signed, fees, now)
 
 
@@ -141,10 +147,10 @@ async def add_attempt(
     )
 
 
-async def mark_broadcast(session: WriteSession, batch_id: str, attempt_hash: bytes, now: datetime) -> None:
+async def mark_broadcast(session: WriteSession, transaction_id: str, attempt_hash: bytes, now: datetime) -> None:
     """Boundary 3: a node has the bytes."""
     await session.execute(_BROADCAST, {"hash": attempt_hash, "at": now})
-    await session.execute(_SUBMITTED, {"id": batch_id})
+    await session.execute(_SUBMITTED, {"transaction_id": transaction_id})
 
 
 async def close_spent(session: WriteSession, sender: bytes, final_nonce: int) -> None:

@@ -1,4 +1,4 @@
-"""Seals one group: drafts it, lets a simulation find the orders that would fail, stores it and sends it."""
+"""Seals groups of orders: drafts them, lets a simulation find what would fail, stores and sends the rest."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mereau.chain import relayer_queries as queries
 from mereau.chain import relayer_store as store
-from mereau.chain.broadcasting import Broadcaster
-from mereau.chain.contract import PartnerTerms, Revert
+from mereau.chain.broadcasting import Broadcaster, Call
+from mereau.chain.contract import PartnerTerms, Revert, encode_together
 from mereau.chain.drafting import Draft, Drafter, Line
+from mereau.chain.errors import RpcError
 from mereau.chain.lease import Lease
 from mereau.chain.orders import OrderKind
 from mereau.chain.pinned import PinnedBlock
-from mereau.chain.sealing import Group, QueuedOrder
+from mereau.chain.sealing import Fill, Group, QueuedOrder
 from mereau.chain.signing import SignerRefusedError
-from mereau.chain.simulation import TRANSACTION_GAS_MAX, Gas, TooLarge, simulate
+from mereau.chain.simulation import Gas, TooLarge, simulate
 from mereau.chain.verdicts import Blame, curable, judge
 from mereau.core.clock import Clock
 from mereau.core.db import WriteSession, snapshot
@@ -38,29 +39,27 @@ OnRejected = Callable[[WriteSession, Sequence[RejectedOrder]], Awaitable[None]]
 """Called in the transaction that rejects orders; raising rolls it back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What became of one group. `waits`: nothing more can be sealed on its line for now."""
+@dataclass
+class Tally:
+    """What one pass sealed so far. `waiting`: lines on which nothing more can be sealed for now."""
 
+    transactions: int = 0
+    batches: int = 0
     orders: int = 0
     rejected: int = 0
-    waits: bool = False
+    waiting: set[tuple[OrderKind, int | None]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainState:
-    """The pinned block and what was read at it for one step."""
+    """The pinned block and what was read at it for one step; `gas_max` is the most that one transaction may take."""
 
     pinned: PinnedBlock
     expirer: bytes
     partners: Mapping[int, PartnerTerms]
     expiry_sequence: int
     account_nonces: Mapping[bytes, int]
-
-    @property
-    def gas_max(self) -> int:
-        """The most that one batch may take: half a block leaves room for others."""
-        return min(TRANSACTION_GAS_MAX, self.pinned.gas_limit // 2)
+    gas_max: int
 
     def line(self, kind: OrderKind, partner_number: int | None) -> Line | None:
         """The signer of a line and the sequence executed last on it, None off the lines."""
@@ -101,6 +100,7 @@ class Sealer:
         broadcaster: Broadcaster,
         clock: Clock,
         *,
+        fill: Fill,
         on_rejected: OnRejected,
     ) -> None:
         self._engine = engine
@@ -108,24 +108,54 @@ class Sealer:
         self._drafter = drafter
         self._broadcaster = broadcaster
         self._clock = clock
+        self._fill = fill
         self._on_rejected = on_rejected
         self.deferrals = Deferrals()
 
-    async def seal(self, group: Group, state: ChainState) -> Sealed:
-        """Seal as many of the group's orders as one transaction takes; the rest stays queued."""
+    async def seal(self, load: Sequence[Group], state: ChainState, tally: Tally) -> None:
+        """Seal the groups in one transaction or, where they do not pass together, in halves.
+
+        A group alone is sealed with as many of its orders as pass; the rest stays queued.
+        """
+        load = [group for group in load if group.line not in tally.waiting]
+        if len(load) > 1:
+            if not await self._together(load, state, tally):
+                middle = len(load) // 2
+                await self.seal(load[:middle], state, tally)
+                await self.seal(load[middle:], state, tally)
+            return
+        for group in load:
+            try:
+                await self._alone(group, state, tally)
+            except RpcError as error:
+                # One group that the node cannot digest must not hold up the others.
+                _LOG.error("group_refused", kind=group.kind, partner=group.partner_number, reason=str(error))
+                tally.waiting.add(group.line)
+
+    async def _together(self, load: Sequence[Group], state: ChainState, tally: Tally) -> bool:
+        """Whether the groups passed as one transaction; if not, nothing was written."""
+        try:
+            drafts = await self._drafts(load, state, {})
+            outcome = await self._simulate(drafts, state)
+        except (SignerRefusedError, RpcError):
+            return False
+        if isinstance(outcome, Gas):
+            await self._store_and_send(drafts, outcome, state, tally)
+        return isinstance(outcome, Gas)
+
+    async def _alone(self, group: Group, state: ChainState, tally: Tally) -> None:
         nonces = await self._redemption_nonces(group, state)
-        rejected = 0
         while group.orders:
             try:
-                draft = await self._draft(group, state, nonces)
+                drafts = await self._drafts([group], state, nonces)
             except SignerRefusedError as error:
                 if group.kind is OrderKind.REDEEM and len(group.orders) > 1:
                     group = group.first(len(group.orders) // 2)
                     continue
-                return await self._without_signature(group, error, rejected)
-            outcome = await self._simulate(draft, state)
+                return await self._without_signature(group, error, tally)
+            outcome = await self._simulate(drafts, state)
             if isinstance(outcome, Gas):
-                return Sealed(len(group.orders), rejected, waits=not await self._store_and_send(draft, outcome, state))
+                return await self._store_and_send(drafts, outcome, state, tally)
             if isinstance(outcome, TooLarge):
                 if len(group.orders) > 1:
                     group = group.first(len(group.orders) // 2)
@@ -134,32 +164,46 @@ class Sealer:
             culprits, reason = await self._culprits(group, outcome, state, nonces)
             if not culprits:
                 _LOG.warning("group_waits", kind=group.kind, partner=group.partner_number, reason=str(reason))
-                return Sealed(0, rejected, waits=True)
-            rejected += await self._dismiss(culprits, reason)
+                tally.waiting.add(group.line)
+                return None
+            tally.rejected += await self._dismiss(culprits, reason)
             group = group.without(order.id for order in culprits)
-        return Sealed(0, rejected)
+        return None
 
     async def _redemption_nonces(self, group: Group, state: ChainState) -> dict[bytes, int]:
         if group.kind is not OrderKind.REDEEM:
             return {}
         return await state.pinned.redemption_nonces([order.wallet for order in group.orders])
 
-    async def _draft(self, group: Group, state: ChainState, nonces: Mapping[bytes, int]) -> Draft:
-        line = state.line(group.kind, group.partner_number)
-        if line is not None:
-            async with snapshot(self._engine) as session:
-                ours = await queries.last_sequence(session, group.partner_number)
-            line = Line(line.signer, max(ours, line.sequence) + 1)
-        return await self._drafter.draft(group, line, nonces, state.pinned.timestamp_s)
+    async def _drafts(self, load: Sequence[Group], state: ChainState, nonces: Mapping[bytes, int]) -> list[Draft]:
+        """Each group's call; those of one line take its next sequences in their order."""
+        partners = {group.partner_number for group in load if group.partner_number is not None}
+        async with snapshot(self._engine) as session:
+            given = await queries.last_sequences(session, sorted(partners))
+        drafts = []
+        for group in load:
+            line = state.line(group.kind, group.partner_number)
+            if line is not None:
+                sequence = max(given[group.partner_number], line.sequence) + 1
+                given[group.partner_number] = sequence
+                line = Line(line.signer, sequence)
+            drafts.append(await self._drafter.draft(group, line, nonces, state.pinned.timestamp_s))
+        return drafts
 
-    async def _simulate(self, draft: Draft, state: ChainState) -> Gas | Revert | TooLarge:
-        return await simulate(
+    async def _simulate(self, drafts: Sequence[Draft], state: ChainState) -> Gas | Revert | TooLarge:
+        outcome = await simulate(
             state.pinned.rpc,
-            sender=draft.sender,
-            target=draft.target,
-            data=draft.call_data,
+            sender=drafts[0].sender,
+            target=drafts[0].target,
+            data=encode_together([draft.call_data for draft in drafts]),
             gas_max=state.gas_max,
         )
+        orders = sum(len(draft.group.orders) for draft in drafts)
+        if drafts[0].sequence is not None and isinstance(outcome, Gas):
+            self._fill.passed(orders, outcome.used, state.gas_max)
+        elif drafts[0].sequence is not None and isinstance(outcome, TooLarge):
+            self._fill.failed(orders)
+        return outcome
 
     async def _culprits(
         self, group: Group, revert: Revert, state: ChainState, nonces: Mapping[bytes, int]
@@ -178,7 +222,7 @@ class Sealer:
         while failing - passing > 1:
             middle = (passing + failing) // 2
             prefix = group.first(middle)
-            outcome = await self._simulate(await self._draft(prefix, state, nonces), state)
+            outcome = await self._simulate(await self._drafts([prefix], state, nonces), state)
             if isinstance(outcome, Revert):
                 failing, revert = middle, outcome
                 if judge(prefix, outcome).blame is Blame.NOBODY:
@@ -187,12 +231,13 @@ class Sealer:
                 passing = middle
         return group.orders[failing - 1 : failing], revert
 
-    async def _without_signature(self, group: Group, error: SignerRefusedError, rejected: int) -> Sealed:
+    async def _without_signature(self, group: Group, error: SignerRefusedError, tally: Tally) -> None:
         """A missing partner key stops its line; a member's key that is not here ends the member's order."""
-        if group.kind is not OrderKind.REDEEM:
-            _LOG.error("signer_refused", kind=group.kind, partner=group.partner_number, reason=error.detail)
-            return Sealed(0, rejected, waits=True)
-        return Sealed(0, rejected + await self._reject(group.orders, error.detail))
+        if group.kind is OrderKind.REDEEM:
+            tally.rejected += await self._reject(group.orders, error.detail)
+            return
+        _LOG.error("signer_refused", kind=group.kind, partner=group.partner_number, reason=error.detail)
+        tally.waiting.add(group.line)
 
     async def _dismiss(self, culprits: Sequence[QueuedOrder], revert: Revert) -> int:
         """Reject culprits, or let them wait where what is in flight may put them right; counts the rejected."""
@@ -219,39 +264,45 @@ class Sealer:
         _LOG.warning("orders_rejected", orders=len(ids), reason=reason)
         return len(ids)
 
-    async def _store_and_send(self, draft: Draft, gas: Gas, state: ChainState) -> bool:
-        """Whether the sender's key was there; without it the sealed batch waits for the key."""
+    async def _store_and_send(self, drafts: Sequence[Draft], gas: Gas, state: ChainState, tally: Tally) -> None:
+        """Seal every draft, then send all of them in one transaction.
+
+        Without the sender's key the sealed batches wait for it, and with them their lines.
+        """
+        batches = [self._batch(draft, gas.limit) for draft in drafts]
+        async with self._lease.writing("seal") as session:
+            for batch in batches:
+                await store.seal(session, batch)
+        tally.transactions += 1
+        tally.batches += len(batches)
+        for batch in batches:
+            tally.orders += len(batch.order_ids)
+            for order_id in batch.order_ids:
+                self.deferrals.fences.pop(order_id, None)
+        sender = drafts[0].sender
+        call_data = encode_together([draft.call_data for draft in drafts])
+        call = Call(sender, drafts[0].target, call_data, gas.limit, tuple(batch.id for batch in batches))
+        try:
+            await self._broadcaster.send(call, floor_nonce=await self._floor(sender, state))
+        except SignerRefusedError as error:
+            _LOG.error("signer_refused", sender="0x" + sender.hex(), reason=error.detail)
+            tally.waiting |= {draft.group.line for draft in drafts}
+
+    def _batch(self, draft: Draft, gas_limit: int) -> store.SealedBatch:
         group = draft.group
-        batch = store.SealedBatch(
+        return store.SealedBatch(
             id=new_id("bat", self._clock.now()),
             kind=group.kind,
-            partner_number=None if group.kind is OrderKind.REDEEM else group.partner_number,
+            partner_number=group.partner_number,
             sequence=draft.sequence,
             trail_root=draft.trail_root,
             sender=draft.sender,
             call_data=draft.call_data,
             tokens=group.tokens,
-            gas_limit=gas.limit,
+            gas_limit=gas_limit,
             order_ids=tuple(order.id for order in group.orders),
             signed=draft.signed or ((None, None),) * len(group.orders),
         )
-        async with self._lease.writing("seal") as session:
-            await store.seal(session, batch)
-        for order in group.orders:
-            self.deferrals.fences.pop(order.id, None)
-        try:
-            await self._broadcaster.send(
-                batch.id,
-                sender=draft.sender,
-                target=draft.target,
-                data=draft.call_data,
-                gas_limit=gas.limit,
-                floor_nonce=await self._floor(draft.sender, state),
-            )
-        except SignerRefusedError as error:
-            _LOG.error("signer_refused", sender="0x" + draft.sender.hex(), reason=error.detail)
-            return False
-        return True
 
     async def _floor(self, sender: bytes, state: ChainState) -> int:
         floor = state.account_nonces.get(sender)

@@ -7,14 +7,31 @@ from mereau.chain.contract import Revert, decode_revert
 from mereau.chain.errors import ExecutionRevertedError, GasExceededError
 from mereau.chain.rpc import RpcClient, quantity
 
-TRANSACTION_GAS_MAX: Final = 16_777_216
-"""No transaction may carry more (EIP-7825); development chains accept it and so prove nothing."""
+_MARGIN_DIVISOR: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class GasPolicy:
+    """The most gas of one transaction.
+
+    `transaction_gas_max`: no transaction may carry more on Ethereum (EIP-7825), and development chains that take
+    it prove nothing; other chains have other caps. `block_percent_max`: a share of the block's gas limit, for a
+    transaction that asks for a whole block waits for an empty one.
+    """
+
+    transaction_gas_max: int = 16_777_216
+    block_percent_max: int = 50
+
+    def gas_max(self, block_gas_limit: int) -> int:
+        """What binds where a block takes `block_gas_limit`."""
+        return min(self.transaction_gas_max, block_gas_limit * self.block_percent_max // 100)
 
 
 @dataclass(frozen=True, slots=True)
 class Gas:
-    """The call passes within `limit`, which has room for what other transactions may change before it."""
+    """The call passes with `used`, and within `limit`, which has room for what others may change before it."""
 
+    used: int
     limit: int
 
 
@@ -36,4 +53,4 @@ async def simulate(
         return decode_revert(error.data)
     except GasExceededError:
         return TooLarge()
-    return TooLarge() if gas > gas_max else Gas(min(gas + gas // 10, gas_max))
+    return TooLarge() if gas > gas_max else Gas(gas, min(gas + gas // _MARGIN_DIVISOR, gas_max))

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from itertools import count
 
-from mereau.chain.models import Attempt, Batch, Order, Transaction
+from mereau.chain.models import Attempt, Batch, Order, Section, Transaction
 from mereau.core.db import Base
 
 _numbers = count(1)
@@ -55,14 +55,13 @@ def redemption(references: Sequence[bytes], *, state: str = "submitted") -> list
 def admin(*hashes: bytes) -> list[Base]:
     """An admin batch with one signed attempt per hash."""
     head = batch("admin")
-    sent = Transaction(
-        id=f"txn_{next(_numbers):05d}", batch_id=head.id, sender=bytes(20), nonce=next(_numbers), state="open"
-    )
+    sent = Transaction(id=f"txn_{next(_numbers):05d}", sender=bytes(20), nonce=next(_numbers), state="open")
+    section = Section(transaction_id=sent.id, batch_id=head.id)
     attempts = [
         Attempt(hash=digest, transaction_id=sent.id, raw=b"", max_fee_per_gas_wei=1, max_priority_fee_per_gas_wei=1)
         for digest in hashes
     ]
-    return [head, sent, *attempts]
+    return [head, sent, section, *attempts]
 
 
 def no_such_transaction(text: str) -> bytes:

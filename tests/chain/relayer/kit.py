@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from fixtures.chain import fund
 from mereau.chain import contract, deployment, orders
 from mereau.chain.delta import MirrorDelta
-from mereau.chain.fees import FeePolicy, market_fees
+from mereau.chain.fees import FeePolicy, market
 from mereau.chain.finality import Finality
 from mereau.chain.hashing import keccak
 from mereau.chain.mirror import Mirror
@@ -215,7 +215,8 @@ class Desk:
 async def send_as(rpc: RpcClient, keys: Keys, sender: bytes, data: bytes, target: bytes, gas: int = 3_000_000) -> bytes:
     chain_id = int(await rpc.call("eth_chainId"), 16)
     nonce = int(await rpc.call("eth_getTransactionCount", sender, "pending"), 16)
-    unsigned = UnsignedTransaction(chain_id, nonce, await market_fees(rpc, FeePolicy()), gas, target, data)
+    fees = (await market(rpc, FeePolicy())).fees
+    unsigned = UnsignedTransaction(chain_id, nonce, fees, gas, target, data)
     (signature,) = await keys.sign([(sender, unsigned.digest())])
     signed = unsigned.signed(signature)
     await rpc.call("eth_sendRawTransaction", signed.raw)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.relayer.proxy import Fault, FaultProxy
-from mereau.chain.fees import GWEI, FeePolicy, bumped, capped, market_fees
+from mereau.chain.fees import GWEI, FeePolicy, Market, bumped, capped, market
 from mereau.chain.rpc import RpcClient
 from mereau.chain.transactions import Fees
 
@@ -33,8 +33,7 @@ def test_a_bump_is_an_eighth_more_on_both_or_nothing(
     held: tuple[Fees, FeePolicy], market_fee: int, market_tip: int
 ) -> None:
     previous, policy = held
-    market = capped(market_fee, market_tip, policy)
-    fees = bumped(previous, market, policy)
+    fees = bumped(previous, capped(market_fee, market_tip, policy), policy)
     if fees is None:
         least = max(previous.max_fee_per_gas_wei, previous.max_priority_fee_per_gas_wei)
         assert least * 9 / 8 > policy.fee_max_wei or least + 1 > policy.fee_max_wei
@@ -49,9 +48,9 @@ def test_a_bump_is_an_eighth_more_on_both_or_nothing(
 @given(held=fees_within(), market_fee=wei, market_tip=wei)
 def test_a_ladder_of_bumps_ends_at_the_cap(held: tuple[Fees, FeePolicy], market_fee: int, market_tip: int) -> None:
     fees, policy = held
-    market = capped(market_fee, market_tip, policy)
+    offered = capped(market_fee, market_tip, policy)
     for _ in range(400):
-        following = bumped(fees, market, policy)
+        following = bumped(fees, offered, policy)
         if following is None:
             return
         fees = following
@@ -77,8 +76,11 @@ async def test_the_market_is_twice_the_base_fee_and_the_tip(
     proxy: FaultProxy, faulty_rpc: RpcClient, base: int, tip: int, cap: int, expected: Fees
 ) -> None:
     answers = {
-        "eth_feeHistory": {"baseFeePerGas": ["0x1", hex(base)], "oldestBlock": "0x0", "gasUsedRatio": [0]},
+        "eth_getBlockByNumber": {"baseFeePerGas": hex(base)},
         "eth_maxPriorityFeePerGas": hex(tip),
+        "eth_gasPrice": hex(base + tip),
     }
     proxy.rule = lambda method, _: Fault(forward=False, result=answers[method])
-    assert await market_fees(faulty_rpc, FeePolicy(fee_max_wei=cap)) == expected
+    found = await market(faulty_rpc, FeePolicy(fee_max_wei=cap))
+    assert found == Market(expected, base + tip)
+    assert found.exceeds(FeePolicy(fee_max_wei=cap)) == (base + tip > cap)

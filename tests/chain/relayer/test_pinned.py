@@ -13,7 +13,7 @@ from mereau.chain.rpc import RpcClient
 
 
 async def pinned(desk: Desk, rpc: RpcClient | None = None) -> PinnedBlock:
-    return await PinnedBlock.latest(rpc or desk.rpc, desk.deployment.contract)
+    return await PinnedBlock.latest(rpc or desk.rpc, desk.deployment)
 
 
 async def test_the_head_is_pinned_with_its_particulars(desk: Desk) -> None:

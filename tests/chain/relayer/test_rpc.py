@@ -14,7 +14,7 @@ from fixtures.chain import CHAIN_ID, free_port
 from fixtures.proxy import RelayServer, requests_of
 from mereau.chain import errors
 from mereau.chain.errors import RpcError, RpcUnavailableError
-from mereau.chain.fees import FeePolicy, market_fees
+from mereau.chain.fees import FeePolicy, market
 from mereau.chain.rpc import RpcClient, at_block, hex_bytes, quantity
 from mereau.chain.simulation import Gas, TooLarge, simulate
 
@@ -133,21 +133,25 @@ def test_quantities_have_no_leading_zeros() -> None:
 
 
 async def test_fees_follow_the_market(rpc: RpcClient) -> None:
-    fees = await market_fees(rpc, FeePolicy())
+    fees = (await market(rpc, FeePolicy())).fees
     assert fees.max_fee_per_gas_wei >= fees.max_priority_fee_per_gas_wei > 0
 
 
 async def test_a_chain_that_names_no_tip_gets_the_policys(proxy: FaultProxy, faulty_rpc: RpcClient) -> None:
     refusal = {"code": -32601, "message": "Method not found"}
     proxy.fail_always("eth_maxPriorityFeePerGas", Fault(forward=False, error=refusal))
-    assert (await market_fees(faulty_rpc, FeePolicy(tip_default_wei=7))).max_priority_fee_per_gas_wei == 7
+    assert (await market(faulty_rpc, FeePolicy(tip_default_wei=7))).fees.max_priority_fee_per_gas_wei == 7
 
 
-async def test_a_chain_without_a_base_fee_is_refused(proxy: FaultProxy, faulty_rpc: RpcClient) -> None:
-    refusal = {"code": -32601, "message": "Method not found"}
-    proxy.fail_always("eth_feeHistory", Fault(forward=False, error=refusal))
+@pytest.mark.parametrize("method", ["eth_getBlockByNumber", "eth_gasPrice"])
+async def test_without_a_head_or_a_legacy_price_there_is_no_market(
+    proxy: FaultProxy, faulty_rpc: RpcClient, method: str
+) -> None:
+    refusal = Fault(forward=False, error={"code": -32601, "message": "Method not found"})
+    legacy = Fault(forward=False, result={"number": "0x1"})
+    proxy.rule = lambda name, _: refusal if name == method else legacy if name == "eth_getBlockByNumber" else None
     with pytest.raises(errors.MethodUnsupportedError):
-        await market_fees(faulty_rpc, FeePolicy())
+        await market(faulty_rpc, FeePolicy())
 
 
 async def test_simulation_tells_gas_from_too_much_of_it(proxy: FaultProxy, faulty_rpc: RpcClient) -> None:

@@ -44,7 +44,7 @@ def windows(draw: st.DrawFn) -> list[QueuedOrder]:
     return draw(st.permutations(orders))
 
 
-limits = st.builds(Limits, st.integers(1, 12), st.integers(1, 6), st.integers(600, 2_000))
+limits = st.builds(Limits, st.integers(1, 12), st.integers(1, 6), st.integers(1, 8), st.integers(1_200, 3_000))
 
 
 @given(window=windows(), limit=limits)
@@ -73,7 +73,7 @@ def test_tokens_are_conserved(window: list[QueuedOrder], limit: Limits) -> None:
 def test_groups_keep_their_limits(window: list[QueuedOrder], limit: Limits) -> None:
     for part in group(window, limit):
         assert 1 <= len(part.orders) <= limit.orders_of(part.kind)
-        assert len(part.orders) == 1 or sum(one.size for one in part.orders) <= limit.list_bytes_max
+        assert len(part.orders) == 1 or part.size <= limit.bytes_max
 
 
 @given(window=windows(), limit=limits)
@@ -116,12 +116,12 @@ def test_redemptions_of_all_partners_share_a_batch() -> None:
 
 def test_long_signatures_fill_a_batch_sooner() -> None:
     window = [order(seq, OrderKind.REDEEM, wallet=seq, signature=bytes(1_000)) for seq in range(4)]
-    groups = group(window, Limits(list_bytes_max=2_500))
+    groups = group(window, Limits(bytes_max=3_000))
     assert [len(part.orders) for part in groups] == [2, 2]
 
 
 def test_an_order_beyond_the_bytes_still_gets_its_batch() -> None:
-    (part,) = group([order(1, OrderKind.REDEEM, signature=bytes(5_000))], Limits(list_bytes_max=100))
+    (part,) = group([order(1, OrderKind.REDEEM, signature=bytes(5_000))], Limits(bytes_max=100))
     assert len(part.orders) == 1
 
 

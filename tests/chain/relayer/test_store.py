@@ -64,7 +64,7 @@ async def test_a_superseded_batch_frees_its_orders_and_its_sequence(desk: Desk) 
     await seal(desk, batch_of(desk, *ids))
     assert await call(desk, store.supersede, "bat_1", "used by another") == ids
     async with snapshot(desk.engine) as session:
-        assert await queries.last_sequence(session, 1) == 0
+        assert (await queries.last_sequences(session, [1]))[1] == 0
         assert await queries.open_batches(session) == []
     assert await desk.states() == {ids[0]: "queued"}
 
@@ -86,9 +86,7 @@ async def test_lines_count_on_their_own(desk: Desk) -> None:
     ids = await desk.enqueue(*(desk.order(OrderKind.ISSUE, desk.member(number), 1) for number in range(2)))
     await seal(desk, batch_of(desk, ids[0], sequence=7))
     async with snapshot(desk.engine) as session:
-        assert await queries.last_sequence(session, 1) == 7
-        assert await queries.last_sequence(session, 2) == 0
-        assert await queries.last_sequence(session, None) == 0
+        assert await queries.last_sequences(session, [1, 2]) == {1: 7, 2: 0, None: 0}
 
 
 async def test_the_least_free_nonce_fills_gaps_first(desk: Desk) -> None:
@@ -97,8 +95,8 @@ async def test_the_least_free_nonce_fills_gaps_first(desk: Desk) -> None:
     for nonce in (3, 4, 6):
         await write(
             desk,
-            "insert into chain_transactions (id, batch_id, sender, nonce, state, created_at)"
-            f" values ('txn_{nonce}', 'bat_1', '\\x01', {nonce}, 'open', now())",
+            "insert into chain_transactions (id, sender, nonce, state, created_at)"
+            f" values ('txn_{nonce}', '\\x01', {nonce}, 'open', now())",
         )
     async with snapshot(desk.engine) as session:
         found = [await queries.free_nonce(session, b"\x01", floor) for floor in (0, 3, 4, 5, 6, 9)]

@@ -247,17 +247,23 @@ def upgrade() -> None:
     op.create_index('ix_chain_orders_queued', 'chain_orders', ['seq'], unique=False, postgresql_where=sa.text("state = 'queued'"))
     op.create_table('chain_transactions',
     sa.Column('id', sa.Text(), nullable=False),
-    sa.Column('batch_id', sa.Text(), nullable=False),
     sa.Column('sender', sa.LargeBinary(), nullable=False),
     sa.Column('nonce', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.CheckConstraint("state in ('open', 'mined', 'replaced')", name=op.f('ck_chain_transactions_state')),
-    sa.ForeignKeyConstraint(['batch_id'], ['chain_batches.id'], name=op.f('fk_chain_transactions_batch_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_chain_transactions')),
     sa.UniqueConstraint('sender', 'nonce', name=op.f('uq_chain_transactions_sender_nonce'))
     )
     op.create_index('ix_chain_transactions_open', 'chain_transactions', ['sender', 'nonce'], unique=False, postgresql_where=sa.text("state = 'open'"))
+    op.create_table('chain_sections',
+    sa.Column('transaction_id', sa.Text(), nullable=False),
+    sa.Column('batch_id', sa.Text(), nullable=False),
+    sa.ForeignKeyConstraint(['batch_id'], ['chain_batches.id'], name=op.f('fk_chain_sections_batch_id')),
+    sa.ForeignKeyConstraint(['transaction_id'], ['chain_transactions.id'], name=op.f('fk_chain_sections_transaction_id')),
+    sa.PrimaryKeyConstraint('transaction_id', 'batch_id', name=op.f('pk_chain_sections'))
+    )
+    op.create_index('ix_chain_sections_batch_id', 'chain_sections', ['batch_id'], unique=False)
     op.create_table('idempotency_keys',
     sa.Column('api_key_id', sa.Text(), nullable=False),
     sa.Column('key', sa.Text(), nullable=False),
@@ -561,6 +567,8 @@ def downgrade() -> None:
     op.drop_table('journal_entries')
     op.drop_index('ix_idempotency_keys_created_at', table_name='idempotency_keys')
     op.drop_table('idempotency_keys')
+    op.drop_index('ix_chain_sections_batch_id', table_name='chain_sections')
+    op.drop_table('chain_sections')
     op.drop_index('ix_chain_transactions_open', table_name='chain_transactions', postgresql_where=sa.text("state = 'open'"))
     op.drop_table('chain_transactions')
     op.drop_index('ix_chain_orders_queued', table_name='chain_orders', postgresql_where=sa.text("state = 'queued'"))
