@@ -1,5 +1,6 @@
 """Settings: each is read from its variable, each is documented, and none shows a secret."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,10 @@ def test_the_defaults_serve_this_machine_alone() -> None:
         ("keystore_password_file", "/run/secrets/k", Path("/run/secrets/k")),
         ("seal_delay_s", "0.25", 0.25),
         ("seal_orders_max", "1", 1),
+        ("fee_max_gwei", "0.25", Decimal("0.25")),
+        ("transaction_gas_max", "32000000", 32_000_000),
+        ("block_gas_percent_max", "100", 100),
+        ("funds_batches_min", "1", 1),
         ("pool_connections_max", "3", 3),
         ("log_format", "json", "json"),
         ("log_level", "DEBUG", "DEBUG"),
@@ -61,7 +66,8 @@ def test_each_is_read_from_its_variable(
     [
         ("port", "65536"), ("port", "-1"), ("port", "http"), ("finality", "soon"), ("finality_depth_blocks", "-1"),
         ("seal_delay_s", "0"), ("seal_delay_s", "-1"), ("seal_orders_max", "0"), ("pool_connections_max", "0"),
-        ("log_format", "xml"), ("chain_id", "mainnet"),
+        ("log_format", "xml"), ("chain_id", "mainnet"), ("fee_max_gwei", "0"), ("transaction_gas_max", "20000"),
+        ("block_gas_percent_max", "0"), ("block_gas_percent_max", "101"), ("funds_batches_min", "0"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_with_the_settings_name(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,7 +228,7 @@ class Relayer:
         market = await crew.broadcaster.market()
         policy, now = self._policy, self._clock.now()
         await crew.alarms.set(FEE_CAP, fee_alarm(market, policy.broadcast.fees), now)
-        batch_cost_wei = state.gas_max * market.fees.max_fee_per_gas_wei
+        batch_cost_wei = state.gas_max * market.price_wei
         balance_wei = await state.pinned.balance(self._relayer)
         short = funds_alarm(balance_wei, batch_cost_wei, policy.funds, standing=crew.alarms.stands(FUNDS))
         await crew.alarms.set(FUNDS, short, now)

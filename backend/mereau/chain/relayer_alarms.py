@@ -22,7 +22,7 @@ _RELIEF: Final = 2
 class FundsPolicy:
     """`batches_min`: alarm when the relayer's balance pays for fewer full transactions than this at current fees."""
 
-    batches_min: int = 20
+    batches_min: int = 10
 
 
 def fee_alarm(market: Market, policy: FeePolicy) -> str | None:

@@ -1,5 +1,6 @@
 """Settings, read once from the environment (prefix MEREAU_) or a `.env` file. Nothing else reads it."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,11 @@ class Settings(BaseSettings):
     keystore_password: SecretStr | None = Field(default=None, description="Opens the programme's keystore.")
     keystore_password_file: Path | None = None
     seal_delay_s: float = Field(default=1.0, gt=0, description="A batch waits at most this long.")
-    seal_orders_max: int = Field(default=200, ge=1, description="A batch is sealed at this many orders.")
+    seal_orders_max: int = Field(default=1_000, ge=1, description="A transaction carries at most this many orders.")
+    fee_max_gwei: Decimal = Field(default=Decimal(500), gt=0, description="The most that one gas may cost.")
+    transaction_gas_max: int = Field(default=16_777_216, ge=100_000, description="The chain's cap per transaction.")
+    block_gas_percent_max: int = Field(default=50, ge=1, le=100, description="Share of a block for one transaction.")
+    funds_batches_min: int = Field(default=10, ge=1, description="Alarm below gas money for so many full batches.")
     rate_limit_per_minute: int = Field(default=120_000, ge=1, description="Requests of one API key, per process.")
     pool_connections_max: int = Field(default=8, ge=1, description="Database connections per process.")
     log_format: Literal["console", "json"] = "console"

@@ -11,14 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mereau.auth.tasks import forget_idempotency_keys
 from mereau.chain import deployment
+from mereau.chain.broadcasting import BroadcastPolicy
 from mereau.chain.delta import MirrorDelta
+from mereau.chain.fees import GWEI, FeePolicy
 from mereau.chain.finality import Finality
 from mereau.chain.mirror import Mirror
 from mereau.chain.models import Deployment
 from mereau.chain.relayer import Relayer, RelayerPolicy
+from mereau.chain.relayer_alarms import FundsPolicy
 from mereau.chain.rpc import RpcClient
 from mereau.chain.sealer import RejectedOrder
 from mereau.chain.sealing import Limits
+from mereau.chain.simulation import GasPolicy
 from mereau.core.clock import Clock, SystemClock
 from mereau.core.config import Settings
 from mereau.core.db import WriteSession, create_engine, transaction
@@ -88,7 +92,6 @@ async def make_relayer(shop: Workshop) -> Part:
     async def on_rejected(session: WriteSession, rejected: Sequence[RejectedOrder]) -> None:
         await ledger.on_rejected(session, rejected, shop.clock.now())
 
-    settings = shop.settings
     return _RelayerPart(
         Relayer(
             shop.engine,
@@ -97,11 +100,20 @@ async def make_relayer(shop: Workshop) -> Part:
             shop.clock,
             relayer_address=roles["relayer"],
             expirer_address=roles["expirer"],
-            policy=RelayerPolicy(
-                seal_delay_s=settings.seal_delay_s, limits=Limits(orders_max=settings.seal_orders_max)
-            ),
+            policy=relayer_policy(shop.settings),
             on_rejected=on_rejected,
         )
+    )
+
+
+def relayer_policy(settings: Settings) -> RelayerPolicy:
+    """What the settings say of batches, gas and fees."""
+    return RelayerPolicy(
+        seal_delay_s=settings.seal_delay_s,
+        limits=Limits(orders_max=settings.seal_orders_max),
+        gas=GasPolicy(settings.transaction_gas_max, settings.block_gas_percent_max),
+        funds=FundsPolicy(settings.funds_batches_min),
+        broadcast=BroadcastPolicy(fees=FeePolicy(fee_max_wei=int(settings.fee_max_gwei * GWEI))),
     )
 
 
