@@ -99,9 +99,9 @@ def mirror(options: argparse.Namespace) -> Figures:
 
 async def _measure(shape: Shape, node_url: str, database_url: str, repeat: int) -> Figures:
     async with RpcClient(node_url) as rpc:
-        token = await _build(rpc, shape)
+        token = await build(rpc, shape, _any_holder)
         stage = Stage(shape, token, node_url, database_url)
-        runs = [await _timed(stage, _mirror_once) for _ in range(repeat)]
+        runs = [await _timed(stage, mirror_once) for _ in range(repeat)]
         figures = _summary(f"events_per_s_{shape.per_block}", runs)
         figures |= {
             f"{name}_cpu_us_{shape.per_block}": round(statistics.median(run.cpu_us[name] for run in runs), 1)
@@ -117,14 +117,18 @@ def _summary(name: str, runs: Sequence[Run]) -> Figures:
     return {name: round(statistics.median(rates)), f"{name}_spread": round(max(rates) - min(rates))}
 
 
-async def _build(rpc: RpcClient, shape: Shape) -> Token:
-    """A chain of one issue order a block."""
+def _any_holder(draw: random.Random) -> bytes:
+    return wallet(draw.randrange(_HOLDERS))
+
+
+async def build(rpc: RpcClient, shape: Shape, holder: Callable[[random.Random], bytes]) -> Token:
+    """A chain of one issue order a block, crediting what `holder` draws."""
     draw = random.Random("mereau mirror")  # noqa: S311 - a benchmark needs repeatable draws, not secrets
     token = await deploy(rpc, Account.from_key(ANVIL_KEY), Account.from_key(b"\x07" * 32))
     await rpc.call("evm_setAutomine", False)
     nonce = int(await rpc.call("eth_getTransactionCount", token.admin.address, "latest"), 16)
     for number in range(shape.blocks):
-        credited = [(wallet(draw.randrange(_HOLDERS)), draw.randrange(1, 100_000)) for _ in range(shape.per_block - 1)]
+        credited = [(holder(draw), draw.randrange(1, 100_000)) for _ in range(shape.per_block - 1)]
         call = token.issue_call(credited, root(f"issue {number + 1}"), number + 1)
         fields = {"to": token.address, "data": call, "nonce": nonce + number, "chainId": token.chain_id}
         signed = token.admin.sign_transaction({**fields, "gas": GAS, "gasPrice": _GAS_PRICE_WEI, "value": 0})
@@ -146,11 +150,16 @@ async def _timed(stage: Stage, once: Callable[[Stage], Awaitable[int]]) -> Run:
 async def _prepare(stage: Stage) -> None:
     async with _engine(stage) as engine, transaction(engine) as session:
         await session.execute(_EMPTY)
-        rows = [{"id": f"bat_{n}", "sequence": n, "root": root(f"issue {n}")} for n in range(1, stage.shape.blocks + 1)]
-        await session.execute(_OPEN_BATCH, rows)
+        await open_batches(session, stage.shape)
 
 
-async def _mirror_once(stage: Stage) -> int:
+async def open_batches(session: WriteSession, shape: Shape) -> None:
+    """The chain's orders as an installation has them before it sees them mined."""
+    rows = [{"id": f"bat_{n}", "sequence": n, "root": root(f"issue {n}")} for n in range(1, shape.blocks + 1)]
+    await session.execute(_OPEN_BATCH, rows)
+
+
+async def mirror_once(stage: Stage) -> int:
     """A new mirror and a new client, from the deployment to the head."""
 
     async def unheard(session: WriteSession, delta: MirrorDelta) -> None:

@@ -40,7 +40,7 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+def command(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """A `mereau` command in a process group of its own, which ends with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "mereau.cli", *arguments],
@@ -49,6 +49,7 @@ def command(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
         start_new_session=True,
         cwd=ROOT,
+        env=os.environ | environment,
     )
     try:
         yield process
@@ -113,12 +114,12 @@ def _until_ready(folder: Path) -> float:
         return time.monotonic() - began
 
 
-def until_ready(process: subprocess.Popen[str], port: int, folder: Path) -> None:
-    """Wait until the API of a stack that was just started says that it is ready."""
+def until_ready(process: subprocess.Popen[str], port: int, folder: Path, page: str = "/readyz") -> None:
+    """Wait until the API that was just started says that it is ready; /healthz: that it is there, without a chain."""
     began = time.monotonic()
-    while not _is_ready(port):
+    while not _is_ready(port, page):
         if process.poll() is not None or time.monotonic() - began > _LIMIT_S:
-            raise SystemExit(f"`mereau up` did not come up; see {folder}/logs")
+            raise SystemExit(f"the API did not come up; see {folder}/logs")
         time.sleep(_POLL_S)
 
 
@@ -153,9 +154,9 @@ def _memory_figures(usages: list[Usage]) -> dict[str, float | int]:
     return figures
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, page: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=2) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004
     except (OSError, urllib.error.URLError):
         return False
