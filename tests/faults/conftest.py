@@ -108,6 +108,9 @@ async def stage(installation: Installation, postgres_url: str, tmp_path: Path) -
     assert await rpc.call("evm_revert", installation.snapshot)
     installation.snapshot = await rpc.call("evm_snapshot")
     await rpc.call("evm_setAutomine", True)
+    head = await rpc.call("eth_getBlockByNumber", "latest", False)
+    # What a test said of the next block outlives the revert.
+    await rpc.call("anvil_setNextBlockBaseFeePerGas", head["baseFeePerGas"])
     with copied(postgres_url, installation.database) as name:
         url = url_of(postgres_url, name)
         async with engine_on(url) as engine, Gate(rpc.url) as gate:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -39,10 +40,9 @@ _OPEN = """
     union all select state from chain_batches where state in ('sealed', 'submitted', 'mined')
 """
 _AGE = (
-    "update chain_transactions set created_at = created_at - make_interval(secs => :s)",
-    "update chain_attempts set created_at = created_at - make_interval(secs => :s),"
-    " broadcast_at = broadcast_at - make_interval(secs => :s)",
-    "update chain_mirror set checked_at = checked_at - make_interval(secs => :s)",
+    "update chain_transactions set created_at = created_at - :gone",
+    "update chain_attempts set created_at = created_at - :gone, broadcast_at = broadcast_at - :gone",
+    "update chain_mirror set checked_at = checked_at - :gone",
 )
 
 
@@ -83,7 +83,7 @@ class Stage:
     async def age(self, seconds: float) -> None:
         """As if the parts had been down for so long: what the tables tell of the time moves back."""
         for statement in _AGE:
-            await self.ledger.write(statement, s=seconds)
+            await self.ledger.write(statement, gone=timedelta(seconds=seconds))
 
     async def died(self, process: ForkServerProcess, *, mining: bool = True) -> None:
         """Wait for a SIGKILL at the point; a process that lives on, or ends in another way, fails the test."""
@@ -96,14 +96,24 @@ class Stage:
         await self.until(ended, "the death of the process")
         assert process.exitcode == KILLED, self.words()
 
-    async def settled(self) -> None:
-        """Mine until no order and no batch is open any more."""
+    async def settled(self, process: ForkServerProcess | None = None) -> None:
+        """Mine until no order and no batch is open any more, or until `process` has ended."""
 
         async def done() -> bool:
             await self.mine()
-            return not await self.ledger.rows(_OPEN)
+            return not await self.ledger.rows(_OPEN) or (process is not None and process.exitcode is not None)
 
         await self.until(done, "the end of all work")
+
+    async def caught_up(self) -> None:
+        """Until the mirror stands at the node's head, or has frozen."""
+
+        async def done() -> bool:
+            head = int(await self.rpc.call("eth_blockNumber"), 16)
+            states = await self.ledger.rows("select head_number, frozen_reason from chain_mirror")
+            return any(state.head_number == head or state.frozen_reason is not None for state in states)
+
+        await self.until(done, "a mirror at the head")
 
     async def until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
         deadline = time.monotonic() + LIMIT_S
@@ -111,20 +121,34 @@ class Stage:
             assert time.monotonic() < deadline, f"{what} did not come to be:\n{self.words()}"
             await asyncio.sleep(POLL_S)
 
-    async def finished(self, **changes: str) -> None:
-        """A worker without any point does what is left to do, and ends when told."""
-        process = self.start(**changes)
-        await self.settled()
+    @asynccontextmanager
+    async def working(self, **changes: str) -> AsyncIterator[None]:
+        """A worker without any point, for the length of the block; told to stop at the end."""
+        ready = self.log.with_name(f"ready-{len(self.processes)}")
+        process = self.start(*WORKER, "--ready-file", str(ready), **changes)
+
+        async def started() -> bool:
+            return ready.exists()
+
+        await self.until(started, "a worker")
+        yield
         await self.stopped(process)
 
-    async def stopped(self, process: ForkServerProcess) -> None:
+    async def finished(self) -> None:
+        """A worker does what is left to do; the mirror stands at the head afterwards."""
+        async with self.working():
+            await self.settled()
+            await self.caught_up()
+
+    async def stopped(self, process: ForkServerProcess, *codes: int) -> None:
+        """Tell a process to stop; it must end with 0, or with one of `codes`."""
         process.terminate()
 
         async def ended() -> bool:
             return process.exitcode is not None
 
         await self.until(ended, "the end of the process")
-        assert process.exitcode == 0, self.words()
+        assert process.exitcode in {0, *codes}, self.words()
 
     def words(self) -> str:
         return self.log.read_text(errors="replace")[-6_000:] if self.log.exists() else ""
@@ -174,7 +198,6 @@ class Stage:
             ids=list(entry_ids),
         )
         assert {row.id: row.state for row in rows} == dict.fromkeys(entry_ids, "final")
-
 
 
 @asynccontextmanager
