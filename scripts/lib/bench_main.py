@@ -43,6 +43,13 @@ def read_figures(options: argparse.Namespace) -> Figures:
     return bench_read.read(options)
 
 
+def scale_figures(options: argparse.Namespace) -> Figures:
+    """As `accept_figures`."""
+    import bench_scale
+
+    return bench_scale.scale(options)
+
+
 BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]] = {
     "gas": ("gas per credit, debit and redemption", gas_figures),
     "startup": ("from `mereau up` to /readyz, on a fresh data directory and again", bench_stack.startup),
@@ -50,6 +57,7 @@ BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]
     "import": ("a sales file, from start to reconciled, and again", bench_stack.import_sales),
     "accept": ("sales over HTTP, singly and in batches, beside pgbench doing the same SQL", accept_figures),
     "read": ("balances over HTTP, beside a bare FastAPI route with one SELECT", read_figures),
+    "scale": ("reading, mirroring and table sizes from ten thousand to ten million members", scale_figures),
     "mirror": ("chain to tables, with 200 and with 10 events a block; web3.py beside it", mirror_figures),
 }
 
@@ -66,8 +74,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("name", nargs="?", metavar="NAME")
     parser.add_argument("--json", action="store_true", help="end the output with one JSON line")
     parser.add_argument("--record", action="store_true", help="keep the figures for `scripts/plots`")
-    parser.add_argument("--repeat", type=int, default=3, help="runs where one is short (startup, accept, read)")
-    parser.add_argument("--seconds", type=float, default=10, help="length of one run (accept, read)")
+    parser.add_argument("--repeat", type=int, default=3, help="runs where one is short (startup, accept, read, scale)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of one run (accept, read, scale)")
+    parser.add_argument("--members", type=int, default=10_000_000, help="the largest size (scale)")
     parser.add_argument("--file", type=Path, help="sales file of `import`; default: the full set if it is there")
     options = parser.parse_args(arguments)
     if options.name not in {*BENCHES, ALL}:
