@@ -16,11 +16,18 @@ def cpu_s() -> dict[str, float]:
     """Seconds by program name, children that ended included; this process is `self`, without its children."""
     spent: defaultdict[str, float] = defaultdict(float)
     for pid in family(os.getpid()):
-        try:
-            head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
-        except OSError:
-            continue
         own = pid == os.getpid()
-        ticks = rest.split()[_USER : _USER + (2 if own else 4)]
-        spent["self" if own else head.partition("(")[2]] += sum(map(int, ticks)) / _TICKS_PER_S
+        name, seconds = cpu_of(pid, children=not own)
+        spent["self" if own else name] += seconds
+    spent.pop("", None)
     return dict(spent)
+
+
+def cpu_of(pid: int, *, children: bool = True) -> tuple[str, float]:
+    """A process's name and its seconds, with those of children that ended; no name where it ended itself."""
+    try:
+        head, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")
+    except OSError:
+        return "", 0.0
+    ticks = rest.split()[_USER : _USER + (4 if children else 2)]
+    return head.partition("(")[2], sum(map(int, ticks)) / _TICKS_PER_S

@@ -22,6 +22,13 @@ def mirror_figures(options: argparse.Namespace) -> Figures:
     return bench_mirror.mirror(options)
 
 
+def relay_figures(options: argparse.Namespace) -> Figures:
+    """As `mirror_figures`."""
+    import bench_relay
+
+    return bench_relay.relay(options)
+
+
 def gas_figures(options: argparse.Namespace) -> Figures:
     """Measured on an EVM in this process, which only this measurement has to load."""
     import gas
@@ -58,6 +65,7 @@ BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]
     "accept": ("sales over HTTP, singly and in batches, beside pgbench doing the same SQL", accept_figures),
     "read": ("balances over HTTP, beside a bare FastAPI route with one SELECT", read_figures),
     "scale": ("reading, mirroring and table sizes from ten thousand to ten million members", scale_figures),
+    "relay": ("accepted credits to the chain; one web3.py transaction per credit beside it", relay_figures),
     "mirror": ("chain to tables, with 200 and with 10 events a block; web3.py beside it", mirror_figures),
 }
 
