@@ -233,7 +233,8 @@ class Mirror:
             await mirror_store.write_blocks(session, [block.header for block in chunk])
             await mirror_store.write_transfers(session, transfers)
             await mirror_store.write_events(session, [row for block in chunk for row in block.events])
-            state.supply += await mirror_store.apply_transfers(session, transfers)
+            if transfers:
+                state.supply += await mirror_store.apply_transfers(session, head.number + 1, newest.number)
             matches = await mirror_batches.match(session, chunk)
             state.head_number, state.head_hash = newest.number, newest.hash
             state.head_timestamp_s = newest.timestamp_s

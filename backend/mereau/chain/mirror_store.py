@@ -4,8 +4,7 @@ Callers hold the one row of chain_mirror locked (`lock`), so that no two mirrors
 """
 
 import struct
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -29,17 +28,28 @@ _COPY_START: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
 _TRANSFER: Final = struct.Struct(">hiqiii20si20siq")
 
-_ADD: Final = text("""
-    insert into chain_balances as balance (wallet, tokens)
-    select * from unnest(cast(:wallets as bytea[]), cast(:tokens as bigint[]))
-    on conflict (wallet) do update set tokens = balance.tokens + excluded.tokens
-""")
-# An insert of a negative figure would break the table's check before the conflict is seen.
-_SUBTRACT: Final = text("""
-    update chain_balances as balance set tokens = balance.tokens - change.tokens
-    from unnest(cast(:wallets as bytea[]), cast(:tokens as bigint[])) as change (wallet, tokens)
-    where balance.wallet = change.wallet
-    returning balance.wallet
+# The database adds up what was just copied: no figure of it crosses the wire a second time. Wallets whose gains
+# and losses cancel out get their row as well, because an undo takes them back one by one. An insert of a negative
+# figure would break the table's check before the conflict is seen, so losses are an update.
+_APPLY: Final = text("""
+    with moved as (
+        select target as wallet, tokens from chain_transfers where block_number between :first and :last
+        union all
+        select source, -tokens from chain_transfers where block_number between :first and :last
+    ), change as (
+        select wallet, sum(tokens)::bigint as tokens from moved group by wallet
+    ), gained as (
+        insert into chain_balances as balance (wallet, tokens)
+        select wallet, tokens from change where tokens >= 0 and wallet <> :zero
+        on conflict (wallet) do update set tokens = balance.tokens + excluded.tokens
+    ), lost as (
+        update chain_balances as balance set tokens = balance.tokens + change.tokens
+        from change where balance.wallet = change.wallet and change.tokens < 0
+        returning balance.wallet
+    )
+    select
+        (select coalesce(sum(tokens), 0)::bigint from change where wallet = :zero),
+        (select count(*) from change where tokens < 0 and wallet <> :zero) - (select count(*) from lost)
 """)
 _UNDO: Final = text("""
     with gone as (
@@ -120,34 +130,15 @@ async def write_events(session: WriteSession, events: Sequence[EventRow]) -> Non
         await copy_rows(session, ChainEvent, columns, rows)
 
 
-async def apply_transfers(session: WriteSession, transfers: Sequence[TransferRow]) -> int:
-    """Add the transfers to the balances, one statement each way, and return how the supply changed."""
-    changes: defaultdict[bytes, int] = defaultdict(int)
-    for _, _, source, target, tokens in transfers:
-        changes[source] -= tokens
-        changes[target] += tokens
-    supply = -changes.pop(ZERO_ADDRESS, 0)
-    # A wallet whose gains and losses cancel out gets its row as well: an undo takes them back one by one.
-    gains = {wallet: tokens for wallet, tokens in changes.items() if tokens >= 0}
-    losses = {wallet: -tokens for wallet, tokens in changes.items() if tokens < 0}
-    if gains:
-        await session.execute(_ADD, _columns(gains))
-    if losses:
-        await _subtract(session, losses)
-    return supply
-
-
-async def _subtract(session: WriteSession, losses: Mapping[bytes, int]) -> None:
+async def apply_transfers(session: WriteSession, first: int, last: int) -> int:
+    """Add the stored transfers of blocks `first` to `last` to the balances; returns how the supply changed."""
     try:
-        found = await session.scalars(_SUBTRACT, _columns(losses))
+        supply, missing = (await session.execute(_APPLY, {"first": first, "last": last, "zero": ZERO_ADDRESS})).one()
     except IntegrityError as error:
         raise DriftError("a wallet gave more tokens than the mirror knew it to have") from error
-    if len(found.all()) < len(losses):
+    if missing:
         raise DriftError("a wallet gave tokens and the mirror knew of none")
-
-
-def _columns(changes: Mapping[bytes, int]) -> dict[str, list[bytes] | list[int]]:
-    return {"wallets": list(changes), "tokens": list(changes.values())}
+    return -int(supply)
 
 
 async def hashes(session: AsyncSession, first: int, last: int) -> dict[int, bytes]:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from mereau.chain.errors import BlockUnknownError, ForeignChainError, MethodUnsupportedError, RpcError
 from mereau.chain.faults import NodeBehindError, NodeFaultError
 from mereau.chain.headers import Header, bloom_marks, check_links, may_hold, read_header
-from mereau.chain.logs import EventRow, TransferRow, read_logs
+from mereau.chain.logs import EventRow, LogReader, TransferRow
 from mereau.chain.receipts import prove_receipts
 from mereau.chain.rpc import RpcClient, quantity
 
@@ -45,7 +45,7 @@ class BlockReader:
     def __init__(self, rpc: RpcClient, *, chain_id: int, contract: bytes) -> None:
         self._rpc = rpc
         self._chain_id = chain_id
-        self._contract = "0x" + contract.hex()
+        self._logs = LogReader(contract)
         self._marks = bloom_marks(contract)
         self._serves_block_receipts = True
 
@@ -103,12 +103,12 @@ class BlockReader:
     def _block(self, header: Header, receipts: list[dict[str, Any]] | None, watched: frozenset[str]) -> ProvenBlock:
         if receipts is None:
             return ProvenBlock(header, (), (), ())
-        prove_receipts(header, receipts)
-        transfers, events = read_logs(header.number, receipts, self._contract)
+        proven = prove_receipts(header, receipts)
+        transfers, events = self._logs.read(header.number, proven)
         outcomes = [
-            Outcome(bytes.fromhex(name[2:]), header.number, succeeded=receipt.get("status") == "0x1")
-            for receipt in receipts
-            if (name := receipt["transactionHash"]) in watched
+            Outcome(receipt.transaction_hash, header.number, succeeded=receipt.succeeded)
+            for receipt, name in zip(proven, header.transactions, strict=True)
+            if name in watched
         ]
         return ProvenBlock(header, transfers, events, outcomes)
 

@@ -1,4 +1,4 @@
-"""Recursive Length Prefix, writing only (Yellow Paper, appendix B): bytes in, bytes out, no object tree."""
+"""Recursive Length Prefix (Yellow Paper, appendix B): bytes in, bytes out, no object tree."""
 
 from typing import Final
 
@@ -34,3 +34,16 @@ def wrap(payload: bytes) -> bytes:
 def list_prefix(payload_length: int) -> bytes:
     """What stands before the members of a list, for writers that join the members themselves."""
     return _prefix(payload_length, _LIST)
+
+
+def payload(encoded: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the item at `at` begins and ends. `encoded` must be what a rightful encoder wrote."""
+    first = encoded[at]
+    if first < _STRING:
+        return at, at + 1
+    length = first - (_LIST if first >= _LIST else _STRING)
+    start = at + 1
+    if length > _SHORT_MAX:
+        start += length - _SHORT_MAX
+        length = int.from_bytes(encoded[at + 1 : start], "big")
+    return start, start + length
