@@ -5,7 +5,6 @@ tables, with the orders' batches in the database as an installation has them. Bu
 """
 
 import argparse
-import asyncio
 import random
 import statistics
 import sys
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import orjson
 import psycopg
+import uvloop
 from bench_cpu import cpu_s
 from eth_account import Account
 from sqlalchemy import text
@@ -93,7 +93,7 @@ def mirror(options: argparse.Namespace) -> Figures:
     with _database() as database_url:
         for shape in SHAPES:
             with running_anvil() as node_url:
-                figures |= asyncio.run(_measure(shape, node_url, database_url, repeat))
+                figures |= uvloop.run(_measure(shape, node_url, database_url, repeat))
     return figures
 
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import uvloop
+
 from mereau.core.config import Settings
 from mereau.core.errors import MereauError
 from mereau.core.logging import configure_logging
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--ready-file", type=Path)
     chosen = parser.parse_args(arguments)
     try:
-        asyncio.run(serve(chosen.parts, chosen.ready_file))
+        uvloop.run(serve(chosen.parts, chosen.ready_file))
     except MereauError as error:
         print(f"error: {error.detail}", file=sys.stderr)  # noqa: T201 - the last word of a process
         sys.exit(_MISCONFIGURED)
