@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psycopg
 from eth_abi.abi import encode as abi_encode
 from eth_utils.crypto import keccak
 
@@ -140,15 +141,28 @@ class Stage:
             await self.settled()
             await self.caught_up()
 
+    async def ended(self, process: ForkServerProcess) -> None:
+        async def gone() -> bool:
+            return process.exitcode is not None
+
+        await self.until(gone, "the end of the process")
+
     async def stopped(self, process: ForkServerProcess, *codes: int) -> None:
         """Tell a process to stop; it must end with 0, or with one of `codes`."""
         process.terminate()
-
-        async def ended() -> bool:
-            return process.exitcode is not None
-
-        await self.until(ended, "the end of the process")
+        await self.ended(process)
         assert process.exitcode in {0, *codes}, self.words()
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Break every connection to the database and refuse new ones, for the length of the block."""
+        server, _, name = self.database_url.partition("?")[0].rpartition("/")
+        url = self.database_url.replace(f"{server}/{name}?", f"{server}/postgres?")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"alter database {name} allow_connections false")
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+            yield
+            connection.execute(f"alter database {name} allow_connections true")
 
     def words(self) -> str:
         return self.log.read_text(errors="replace")[-6_000:] if self.log.exists() else ""
