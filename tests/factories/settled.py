@@ -17,7 +17,7 @@ from mereau.chain.models import Deployment
 from mereau.chain.relayer import Relayer, RelayerPolicy
 from mereau.chain.rpc import RpcClient
 from mereau.chain.sealer import RejectedOrder
-from mereau.core.clock import SystemClock
+from mereau.core.clock import Clock, SystemClock
 from mereau.core.db import WriteSession, transaction
 from mereau.ledger import service as ledger
 from mereau.ledger.registry import service as registry
@@ -27,6 +27,8 @@ from mereau.wallets.signing import KeystoreSigner
 
 EPOCH_S = 600
 PASSES_MAX = 20
+_SYSTEM_CLOCK = SystemClock()
+_BY_TAGS = Finality.by_tags()
 
 
 @dataclass
@@ -58,10 +60,18 @@ class SettledWorld:
 
 
 async def make_settled_world(
-    engine: AsyncEngine, rpc: RpcClient, bank: LocalAccount, *, seed: Seed = SEED, now: datetime
+    engine: AsyncEngine,
+    rpc: RpcClient,
+    bank: LocalAccount,
+    *,
+    seed: Seed = SEED,
+    now: datetime,
+    member_count: int = 2,
+    clock: Clock = _SYSTEM_CLOCK,
+    finality: Finality = _BY_TAGS,
 ) -> SettledWorld:
     """Deploy a token with the world's role keys, register both partners, and mirror from the first block."""
-    world = await make_world(engine, now=now, seed=seed)
+    world = await make_world(engine, member_count=member_count, now=now, seed=seed)
     async with transaction(engine) as session:
         roles = await wallets.ensure_role_wallets(session)
         for partner in world.partners:
@@ -76,7 +86,6 @@ async def make_settled_world(
     async with transaction(engine) as session:
         await deployment.save(session, deployed)
         recorded = await deployment.load(session)
-    clock = SystemClock()
 
     async def on_rejected(session: WriteSession, rejected: Sequence[RejectedOrder]) -> None:
         await ledger.on_rejected(session, rejected, clock.now())
@@ -89,5 +98,5 @@ async def make_settled_world(
         relayer_address=roles["relayer"], expirer_address=roles["expirer"],
         policy=RelayerPolicy(seal_delay_s=0), on_rejected=on_rejected,
     )  # fmt: skip
-    mirror = Mirror(engine, rpc, recorded, clock, finality=Finality.by_tags(), on_progress=on_progress)
+    mirror = Mirror(engine, rpc, recorded, clock, finality=finality, on_progress=on_progress)
     return SettledWorld(world, rpc, recorded, relayer, mirror)
