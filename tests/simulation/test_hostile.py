@@ -281,9 +281,13 @@ async def test_an_older_head_hides_what_is_newer(plain: Plain, node: Node, proxy
     """Block 3 of 8 lies five blocks back: a lag of six hides it everywhere."""
     state = {"blockHash": node.logs_block["hash"]}
     name = node.logs_block["transactions"][0]
-    by_hash: list[tuple[str, *tuple[Any, ...]]] = [("eth_getTransactionReceipt", name), ("eth_getBlockReceipts", state["blockHash"]),
-               ("eth_getTransactionByHash", name), ("eth_getBlockByHash", state["blockHash"], False),
-               ("eth_getBlockByNumber", "0x3", False)]  # fmt: skip
+    by_hash: list[tuple[str, *tuple[Any, ...]]] = [
+        ("eth_getTransactionReceipt", name),
+        ("eth_getTransactionByHash", name),
+        ("eth_getBlockReceipts", state["blockHash"]),
+        ("eth_getBlockByHash", state["blockHash"], False),
+        ("eth_getBlockByNumber", "0x3", False),
+    ]
     spent = int(await plain.result("eth_getTransactionCount", BANK.address, state), 16)
     for lag, head, seen in ((5, 3, True), (6, 2, False)):
         proxy.lag_blocks = lag
