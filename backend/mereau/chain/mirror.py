@@ -17,8 +17,11 @@ from mereau.chain.delta import MirrorDelta
 from mereau.chain.errors import ForeignChainError, LimitExceededError, RpcUnavailableError
 from mereau.chain.faults import DriftError, NodeFaultError
 from mereau.chain.finality import Finality
+from mereau.chain.headers import Header
+from mereau.chain.mirror_alarms import MirrorAlarms
 from mereau.chain.mirror_batches import Matches
 from mereau.chain.mirror_loop import run_alone
+from mereau.chain.mirror_second import Agreement, SecondNode
 from mereau.chain.models import Deployment, MirrorState
 from mereau.chain.pace import Pace
 from mereau.chain.reader import BlockReader, NodeView, ProvenBlock
@@ -38,12 +41,16 @@ OnProgress = Callable[[WriteSession, MirrorDelta], Awaitable[None]]
 
 
 class StepOutcome(StrEnum):
-    """What a step found. `behind`: the node shows an older head of the same chain; nothing is taken back."""
+    """What a step found. `behind`: the node shows an older head of the same chain; nothing is taken back.
+
+    `disputed`: a second node shows another chain than the first one; nothing is taken from either.
+    """
 
     ADVANCED = "advanced"
     IDLE = "idle"
     BEHIND = "behind"
     FROZEN = "frozen"
+    DISPUTED = "disputed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,8 @@ class Mirror:
 
     Two mirrors on one database cannot both write: each transaction locks the head that it builds on.
     `alarm` says what is wrong with the node, or why the mirror is frozen; None while all is well.
+    With `second`, what two nodes do not agree on is not taken. A head older than `head_age_max` raises an alarm;
+    None on chains that make blocks only when there is something to put into them.
     """
 
     def __init__(
@@ -81,6 +90,8 @@ class Mirror:
         finality: Finality,
         on_progress: OnProgress,
         pace: Pace | None = None,
+        second: RpcClient | None = None,
+        head_age_max: timedelta | None = None,
     ) -> None:
         self.alarm: str | None = None
         self._engine = engine
@@ -90,6 +101,12 @@ class Mirror:
         self._on_progress = on_progress
         self._pace = pace or Pace()
         self._reader = BlockReader(rpc, chain_id=deployment.chain_id, contract=deployment.contract)
+        self._second = None
+        if second is not None:
+            reader = BlockReader(second, chain_id=deployment.chain_id, contract=deployment.contract)
+            self._second = SecondNode(reader, clock)
+        self._head_age_max = head_age_max
+        self._alarms = MirrorAlarms(engine, clock)
 
     async def run(self, stop: asyncio.Event, *, poll_s: float = 0.25) -> None:
         """Step until `stop`, as the only mirror of the database; a standby waits its turn here.
@@ -109,6 +126,7 @@ class Mirror:
             progress = await self._step()
         except (NodeFaultError, ForeignChainError) as error:
             self.alarm = error.detail
+            await self._alarms.tell(node=error.detail)
             raise
         except (RpcUnavailableError, LimitExceededError):
             self._pace.failed()
@@ -117,6 +135,7 @@ class Mirror:
             return await self._freeze(error.detail)
         if progress.outcome is not StepOutcome.FROZEN:
             self.alarm = None
+            await self._alarms.tell(node=None)
         return progress
 
     async def _advanced(self) -> bool:
@@ -128,6 +147,14 @@ class Mirror:
             return self._frozen(state)
         head = _Head(state.head_number, state.head_hash, state.head_timestamp_s)
         view = await self._reader.look(head.number, tags=self._finality.uses_tags)
+        await self._alarms.tell(head_age=self._head_age(view.head))
+        agreed = await self._agreed(state, view)
+        if agreed.conflict is not None:
+            return await self._freeze(agreed.conflict)
+        if agreed.newest != view.head:
+            if agreed.newest is None or agreed.newest.number <= head.number:
+                return MirrorProgress(StepOutcome.DISPUTED, head.number, view.head.number)
+            view = view.until(agreed.newest)
         fork = await self._fork(head, view)
         if fork is None or fork.number < state.final_number:
             place = "before its first block" if fork is None else f"at block {fork.number}"
@@ -140,6 +167,22 @@ class Mirror:
             outcome = StepOutcome.BEHIND if behind else StepOutcome.IDLE
             return MirrorProgress(outcome, head.number, view.head.number)
         return await self._advance(fork, view, rewound=head.number - fork.number)
+
+    def _head_age(self, head: Header) -> str | None:
+        age_max = self._head_age_max
+        if age_max is None or self._clock.now().timestamp() - head.timestamp_s <= age_max.total_seconds():
+            return None
+        return f"the node's newest block {head.number} is older than {age_max.total_seconds():.0f} s"
+
+    async def _agreed(self, state: MirrorState, view: NodeView) -> Agreement:
+        """What the nodes agree on; with one node, all that it says."""
+        if self._second is None:
+            return Agreement(view.head)
+        said = self._said_final(view.head.number, view)
+        final = max(self._deployment.block_number, state.final_number, -1 if said is None else said)
+        agreed = await self._second.agree(self._reader, view.head, final)
+        await self._alarms.tell(second_node=agreed.alarm)
+        return agreed
 
     async def _load(self) -> MirrorState:
         async with snapshot(self._engine) as session:
@@ -269,13 +312,13 @@ class Mirror:
         return final
 
     def _stated_final(self, state: MirrorState, view: NodeView) -> int:
-        stated = self._finality.final_number(
-            head=state.head_number,
-            node_head=view.head.number,
-            finalized=None if view.finalized is None else view.finalized.number,
-        )
+        stated = self._said_final(state.head_number, view)
         floor = min(state.head_number, self._deployment.block_number)
         return max(state.final_number, floor, -1 if stated is None else stated)
+
+    def _said_final(self, head_number: int, view: NodeView) -> int | None:
+        finalized = None if view.finalized is None else view.finalized.number
+        return self._finality.final_number(head=head_number, node_head=view.head.number, finalized=finalized)
 
     async def _stay(self, state: MirrorState, view: NodeView) -> None:
         """No new block; but blocks may have become final, and orders that held up their batch have left it."""

@@ -21,6 +21,11 @@ class NodeView(NamedTuple):
     here: Header | None
     finalized: Header | None
 
+    def until(self, head: Header) -> "NodeView":
+        """The same node, seen as if `head`, an older block of its chain, were its newest."""
+        is_final = self.finalized is not None and self.finalized.number <= head.number
+        return self._replace(head=head, finalized=self.finalized if is_final else None)
+
 
 class Outcome(NamedTuple):
     """How a watched transaction ended."""

@@ -16,6 +16,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("var/mereau"), description="Where the embedded stack keeps its data.")
     database_url: str | None = Field(default=None, description="PostgreSQL server; empty: the embedded one.")
     chain_url: str | None = Field(default=None, description="JSON-RPC URL; empty: the embedded chain.")
+    chain_second_url: str | None = Field(default=None, description="A second node, compared with the first.")
+    chain_head_age_max_s: float | None = Field(
+        default=None, gt=0, description="Alarm where the newest block is older; empty: blocks come on demand."
+    )
     chain_id: int | None = Field(default=None, description="Refuse a node of any other chain id.")
     finality: Literal["depth", "tags"] = Field(
         default="tags", description="How a block becomes final: the node's tags, or a depth in blocks."

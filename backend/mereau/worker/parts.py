@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -38,6 +38,7 @@ from mereau.worker.jobs import Job, JobRunner
 from mereau.worker.secrets import unlock
 
 _HOUR_S: Final = 3600.0
+_SECOND_TIMEOUT_S: Final = 5.0
 
 
 class Part(Protocol):
@@ -117,17 +118,45 @@ def relayer_policy(settings: Settings) -> RelayerPolicy:
     )
 
 
+class _MirrorPart:
+    """A mirror, with the connection to its second node where there is one."""
+
+    def __init__(self, mirror: Mirror, second: RpcClient | None) -> None:
+        self._mirror = mirror
+        self._second = second
+
+    async def run(self, stop: asyncio.Event) -> None:
+        try:
+            await self._mirror.run(stop)
+        finally:
+            if self._second is not None:
+                await self._second.close()
+
+
 async def make_mirror(shop: Workshop) -> Part:
     """The mirror; each of its transactions also settles the ledger."""
     settings = shop.settings
     depth = settings.finality_depth_blocks
-    finality = Finality.by_tags() if settings.finality == "tags" else Finality.by_depth(depth)
+    age_max_s = settings.chain_head_age_max_s
+    second = None
+    if settings.chain_second_url is not None:
+        second = RpcClient(settings.chain_second_url, timeout_s=_SECOND_TIMEOUT_S)
 
     async def on_progress(session: WriteSession, delta: MirrorDelta) -> None:
         if not delta.is_empty:
             await ledger.settle(session, delta, shop.clock.now())
 
-    return Mirror(shop.engine, shop.rpc, shop.deployment, shop.clock, finality=finality, on_progress=on_progress)
+    mirror = Mirror(
+        shop.engine,
+        shop.rpc,
+        shop.deployment,
+        shop.clock,
+        finality=Finality.by_tags() if settings.finality == "tags" else Finality.by_depth(depth),
+        on_progress=on_progress,
+        second=second,
+        head_age_max=None if age_max_s is None else timedelta(seconds=age_max_s),
+    )
+    return _MirrorPart(mirror, second)
 
 
 async def make_jobs(shop: Workshop) -> Part:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import select
@@ -77,6 +77,8 @@ def mirror_of(
     finality: Finality | None = None,
     pace: Pace | None = None,
     deployment: Deployment | None = None,
+    second: RpcClient | None = None,
+    head_age_max: timedelta | None = None,
 ) -> World:
     clock = ManualClock(START)
     deltas: list[MirrorDelta] = []
@@ -92,5 +94,7 @@ def mirror_of(
         finality=finality or Finality.by_tags(),
         on_progress=on_progress,
         pace=pace,
+        second=second,
+        head_age_max=head_age_max,
     )
     return World(engine, token, mirror, clock, deltas)
