@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from factories.ledger import SEED, LedgerWorld
+from fixtures.kept import bring_back, put_away
 from mereau.app import create_app
 from mereau.auth import service as auth
 from mereau.auth.domain import Principal, Role
@@ -213,18 +214,31 @@ async def _business(world: ApiWorld) -> None:
     world.ids |= {"rule": rule["id"], "sale": sale["id"], "reward": reward["id"]}
 
 
-@asynccontextmanager
-async def open_world(engine: AsyncEngine, **changes: Any) -> AsyncIterator[ApiWorld]:
-    """The world on an empty, migrated database."""
-    async with transaction(engine) as session:
+async def _furnish(world: ApiWorld) -> None:
+    async with transaction(world.engine) as session:
         draft = ProgramDraft("demo", "Démo", "Demo", "Point", "PT")
         await programs.create(session, draft, datetime.now(UTC))
         await wallets.init_branches(session, SEED)
         await wallets.ensure_role_wallets(session)
+    await world.add_key("operator", Role.OPERATOR)
+    await _people(world)
+    await _business(world)
+
+
+@asynccontextmanager
+async def open_world(engine: AsyncEngine, **changes: Any) -> AsyncIterator[ApiWorld]:
+    """The world on an empty, migrated database; made through the API once, and brought back from then on."""
     app = serve(engine, **changes)
     async with client_of(app) as client:
         world = ApiWorld(app, engine, client)
-        await world.add_key("operator", Role.OPERATOR)
-        await _people(world)
-        await _business(world)
+        notes = await bring_back(engine)
+        if notes is None:
+            await _furnish(world)
+            await put_away(
+                engine,
+                {"keys": world.keys, "key_ids": world.key_ids, "ids": world.ids, "next": next(world.numbers)},
+            )
+        else:
+            world.keys, world.key_ids, world.ids = notes["keys"], notes["key_ids"], notes["ids"]
+            world.numbers = count(notes["next"])
         yield world
