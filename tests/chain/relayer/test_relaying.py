@@ -306,6 +306,25 @@ async def test_the_loop_ends_on_another_chain(desk: Desk, proxy: FaultProxy, fau
             await relayer.run(asyncio.Event())
 
 
+@pytest.mark.parametrize(
+    ("method", "answer"), [("eth_chainId", "0x1"), ("eth_getBlockByNumber", {"hash": "0x" + "ab" * 32})]
+)
+async def test_a_chain_that_is_exchanged_under_a_running_relayer_ends_it(
+    desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient, method: str, answer: object
+) -> None:
+    """The same URL, another chain id or genesis: what was sealed for the one must not go to the other."""
+    async with desk.relayer(rpc=faulty_rpc) as relayer:
+        await desk.enqueue(desk.order(OrderKind.ISSUE, desk.member(1), 3))
+        assert (await desk.cycle(relayer)).orders == 1
+        await desk.enqueue(desk.order(OrderKind.ISSUE, desk.member(1), 4))
+        other = Fault(forward=False, result=answer)
+        proxy.rule = lambda name, params: other if name == method and params[:1] != ["latest"] else None
+        with pytest.raises(ConfigurationError, match="another chain now"):
+            await relayer.run(asyncio.Event())
+    assert await desk.balance(desk.member(1)) == 3
+    assert set((await desk.states()).values()) == {"sealed", "queued"}
+
+
 async def test_the_loop_sleeps_until_orders_are_ripe(desk: Desk) -> None:
     stop = asyncio.Event()
     await desk.enqueue(desk.order(OrderKind.ISSUE, desk.member(1), 3))

@@ -1,12 +1,13 @@
 """Grouping as a pure function: nothing lost, nothing doubled, limits held, order kept."""
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mereau.chain.orders import OrderKind
-from mereau.chain.sealing import Group, Limits, QueuedOrder, group
+from mereau.chain.sealing import Fill, Group, Limits, QueuedOrder, group, loads
 
 KINDS = [kind for kind in OrderKind if kind is not OrderKind.ADMIN]
 PLACES = {kind: place for place, kind in enumerate(("admin", "issue", "reverse", "redeem", "expire"))}
@@ -100,6 +101,55 @@ def test_credits_come_before_debits_and_lines_keep_their_order(window: list[Queu
 @given(window=windows(), limit=limits)
 def test_grouping_does_not_depend_on_the_order_of_reading(window: list[QueuedOrder], limit: Limits) -> None:
     assert group(window, limit) == group(list(reversed(window)), limit)
+
+
+@given(window=windows(), limit=limits)
+def test_loads_hold_every_group_once_and_in_order(window: list[QueuedOrder], limit: Limits) -> None:
+    groups = group(window, limit)
+    assert [part for load in loads(groups, limit) for part in load] == groups
+
+
+@given(window=windows(), limit=limits)
+def test_loads_keep_the_limits_of_one_transaction(window: list[QueuedOrder], limit: Limits) -> None:
+    for load in loads(group(window, limit), limit):
+        if len(load) > 1:
+            assert {part.kind for part in load} <= {OrderKind.ISSUE, OrderKind.REVERSE, OrderKind.EXPIRE}
+            assert len(load) <= limit.sections_max
+            assert sum(len(part.orders) for part in load) <= limit.orders_max
+            assert sum(part.size for part in load) <= limit.bytes_max
+
+
+@given(window=windows(), limit=limits)
+def test_no_two_neighbouring_loads_would_fit_into_one(window: list[QueuedOrder], limit: Limits) -> None:
+    made = loads(group(window, limit), limit)
+    for load, following in pairwise(made):
+        assert len(loads([*load, following[0]], limit)) > 1
+
+
+@given(steps=st.lists(st.tuples(st.integers(1, 5_000), st.integers(21_000, 40_000_000)), max_size=20))
+def test_the_fill_stays_between_one_and_the_most(steps: list[tuple[int, int]]) -> None:
+    fill = Fill(1_000)
+    for orders, gas in steps:
+        fill.passed(orders, gas, 15_000_000) if gas <= 15_000_000 else fill.failed(orders)
+        assert 1 <= fill.orders <= 1_000
+
+
+def test_the_fill_follows_what_storage_costs() -> None:
+    fill = Fill(1_000)
+    fill.failed(1_000)
+    assert fill.orders == 500
+    # New holders: 25,000 gas each.
+    fill.passed(500, 12_500_000, 15_000_000)
+    assert fill.orders == 540
+    # The same holders again: 7,500 gas each, so that the limit of the policy binds.
+    fill.passed(540, 4_050_000, 15_000_000)
+    assert fill.orders == 1_000
+
+
+def test_a_small_transaction_teaches_nothing_about_full_ones() -> None:
+    fill = Fill(1_000)
+    fill.passed(1, 60_000, 15_000_000)
+    assert fill.orders == 1_000
 
 
 def test_admin_orders_stand_alone() -> None:

@@ -1,4 +1,6 @@
-"""Type 2 transactions against eth_account, byte for byte; fees and their bumps."""
+"""Transactions of type 2 and legacy ones against eth_account, byte for byte; fees and their bumps."""
+
+from dataclasses import replace
 
 import pytest
 from eth_account import Account
@@ -47,6 +49,25 @@ def test_bytes_and_hash_are_those_of_eth_account(unsigned: UnsignedTransaction) 
     assert decode_transaction(signed.raw) == unsigned
 
 
+@given(unsigned=transactions(), price=fees_wei)
+def test_legacy_bytes_are_those_of_eth_account_too(unsigned: UnsignedTransaction, price: int) -> None:
+    legacy = replace(unsigned, fees=Fees(price, price, legacy=True))
+    signed = legacy.signed(bytes(ACCOUNT.unsafe_sign_hash(legacy.digest()).signature))
+    expected = ACCOUNT.sign_transaction(
+        {
+            "chainId": legacy.chain_id,
+            "nonce": legacy.nonce,
+            "gasPrice": price,
+            "gas": legacy.gas_limit,
+            "to": legacy.target,
+            "value": 0,
+            "data": legacy.data,
+        }
+    )
+    assert (signed.raw, signed.hash) == (bytes(expected.raw_transaction), bytes(expected.hash))
+    assert decode_transaction(signed.raw) == legacy
+
+
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 255, 256, 70_000])
 def test_every_length_of_call_data_is_read_back(size: int) -> None:
     unsigned = UnsignedTransaction(1, 0, Fees(2, 1), 21_000, b"\x22" * 20, b"\x01" * size)
@@ -77,3 +98,12 @@ def test_a_market_beyond_the_cap_is_followed_as_far_as_the_cap_lets() -> None:
     previous = Fees(8 * GWEI, GWEI)
     assert bumped(previous, Fees(90 * GWEI, GWEI), policy) == Fees(9 * GWEI, GWEI * 9 // 8)
     assert bumped(Fees(9 * GWEI, GWEI), Fees(90 * GWEI, GWEI), policy) is None
+
+
+@given(price=st.integers(0, 10**12), market_price=st.integers(0, 10**12))
+def test_a_legacy_bump_keeps_one_price_and_its_type(price: int, market_price: int) -> None:
+    previous = Fees(price, price, legacy=True)
+    raised = bumped(previous, Fees(market_price, market_price // 3), FeePolicy(fee_max_wei=10**15))
+    assert raised is not None
+    assert raised.legacy
+    assert raised.max_fee_per_gas_wei == raised.max_priority_fee_per_gas_wei >= max(market_price, price * 9 // 8)
