@@ -221,6 +221,7 @@ def _worker(part: str, settings: Settings) -> Iterator[int]:
     ready = settings.data_dir / f"{part}.ready"
     environment = {
         **os.environ,
+        "PYTHONUNBUFFERED": "1",
         "MEREAU_DATA_DIR": str(settings.data_dir),
         "MEREAU_DATABASE_URL": str(settings.database_url),
         "MEREAU_CHAIN_URL": str(settings.chain_url),

@@ -1,9 +1,9 @@
 """One active relayer: an advisory lock decides who, a fencing epoch stops whoever only believes it still is."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -11,6 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from mereau.core.db import WriteSession, transaction
+
+Result = TypeVar("Result")
 
 _LOCK_CLASS: Final = 0x6D6572  # "mer"; the second key of the lock is the lease's name, hashed
 _BEATS: Final = 4
@@ -55,12 +57,9 @@ class Lease:
         Raises psycopg.OperationalError where the connection broke or the server is silent.
         """
         try:
-            async with asyncio.timeout(self._patience_s):
-                return await self._acquire()
-        except (psycopg.OperationalError, TimeoutError) as error:
-            await self.close()
-            if isinstance(error, TimeoutError):
-                raise psycopg.OperationalError(f"no answer within {self._patience_s:g} s") from error
+            return await self._in_time(self._acquire())
+        except psycopg.OperationalError:
+            await self._drop()
             raise
 
     async def _acquire(self) -> int | None:
@@ -92,24 +91,40 @@ class Lease:
 
     async def close(self) -> None:
         """Give the lock back."""
-        connection, self._connection, held = self._connection, None, self._epoch is not None
+        if self._connection is not None and self._epoch is not None:
+            # A closed connection's lock lasts until the server notices; a standby should not wait for that.
+            with suppress(psycopg.Error):
+                await self._in_time(self._connection.execute("select pg_advisory_unlock_all()"))
+        await self._drop()
+
+    async def _drop(self) -> None:
+        """Close the connection, and with it the lease, without a word to the server."""
+        connection, self._connection, self._epoch = self._connection, None, None
         heart, self._heart = self._heart, None
-        self._epoch = None
+        if connection is not None:
+            await connection.close()
         if heart is not None:
             heart.cancel()
             await asyncio.wait({heart})
-        if connection is None:
-            return
-        if held:
-            # A closed connection's lock lasts until the server notices; a standby should not wait for that.
-            with suppress(psycopg.Error, TimeoutError):
-                async with asyncio.timeout(self._patience_s):
-                    await connection.execute("select pg_advisory_unlock_all()")
-        await connection.close()
+
+    async def _in_time(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What the work returns. Raises psycopg.OperationalError where the server is silent for the patience.
+
+        The connection is closed before the work is cancelled: psycopg would else wait for the server to confirm it.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task}, timeout=self._patience_s)
+            if not task.done():
+                await self._drop()
+                raise psycopg.OperationalError(f"the database was silent for {self._patience_s:g} s")
+        finally:
+            task.cancel()
+        return task.result()
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
-            await self.close()
+            await self._drop()
             url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
             connection = await psycopg.AsyncConnection.connect(url, autocommit=True, **self._watchfulness())
             self._connection = connection
