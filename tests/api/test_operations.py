@@ -12,6 +12,7 @@ from api.world import SECRET, ApiWorld, client_of, serve, settings
 from fixtures.chain import ChainNode
 from mereau.app import create_app
 from mereau.chain.alarms import HEAD_AGE, set_alarm
+from mereau.core.activity import PARTS
 from mereau.core.config import Settings
 from mereau.core.db import create_engine, transaction
 from mereau.core.errors import ConfigurationError
@@ -60,7 +61,10 @@ async def test_alarms_are_shown_and_only_an_old_head_makes_unready(world: ApiWor
 
     await tell("relayer_funds", "gas money for 3 more batches")
     ready = await world.get(None, "/../../readyz")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "reasons": [], "alarms": ["relayer_funds"]})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"ready": True, "reasons": [], "alarms": ["relayer_funds"], "active": dict.fromkeys(PARTS)},
+    )
     status = (await world.get("auditor", "/chain/status")).json()
     assert status["is_current"]
     assert status["alarms"] == [

@@ -1,14 +1,12 @@
 """The parts run apart, against a server and a node that the environment names."""
 
-import os
-import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from e2e.harness import EXTRACT, ask, mereau, mereau_json, stack_on, start, stop, wait_until
+from e2e.harness import ask, mereau, mereau_json, stack_on, start, stop, wait_until
 from fixtures.chain import free_port
 from mereau.core.postgres import EmbeddedPostgres
 
@@ -54,24 +52,6 @@ def test_a_migration_needs_a_database(tmp_path: Path) -> None:
 def test_nothing_running_is_said_and_nothing_started(tmp_path: Path) -> None:
     assert mereau_json("status", "--data-dir", str(tmp_path / "none"), expect=1)["running"] is False
     assert not (tmp_path / "none").exists()
-
-
-def test_parts_of_their_own_do_the_whole_work(servers: dict[str, str]) -> None:
-    """Two of each that may stand by: one works, and the other takes over when it is killed."""
-    port = free_port()
-    names = with_password(servers) | {"MEREAU_PORT": str(port)}
-    with ExitStack() as cleanup:
-        parts = {name: start(name.rstrip("2"), **names) for name in ("api", "relayer", "mirror", "jobs", "mirror2")}
-        for process in parts.values():
-            cleanup.callback(stop, process)
-        wait_until(lambda: ask(f"http://127.0.0.1:{port}/readyz")[0] == 200, "readiness")
-        os.kill(parts["mirror"].pid, signal.SIGKILL)
-        done = mereau_json("import", "sales", str(EXTRACT), "--mapping", "online-retail", **names)
-        assert (done["sales_recorded"], done["supply_tokens"], done["drift_tokens"]) == (392, 200_925, 0)
-        assert mereau_json("status", **names)["mirror_current"] is True
-    assert {name: part.returncode for name, part in parts.items() if name != "mirror"} == {
-        "api": 0, "relayer": 0, "jobs": 0, "mirror2": 0,
-    }  # fmt: skip
 
 
 def test_up_starts_only_what_is_not_elsewhere(servers: dict[str, str]) -> None:

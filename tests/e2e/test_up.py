@@ -45,7 +45,11 @@ def state_of(home: Path) -> dict[str, Any]:
 
 
 def test_it_answers_ready(home: Path) -> None:
-    assert ask(f"{state_of(home)['api_url']}/readyz") == (200, {"ready": True, "reasons": [], "alarms": []})
+    status, ready = ask(f"{state_of(home)['api_url']}/readyz")
+    assert (status, ready["ready"], ready["reasons"], ready["alarms"]) == (200, True, [], [])
+    # One process is all three here.
+    assert len(set(ready["active"].values())) == 1
+    assert None not in ready["active"].values()
 
 
 @pytest.mark.parametrize(

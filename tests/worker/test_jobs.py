@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mereau.core.activity import JOBS_LOCK
 from mereau.core.clock import ManualClock
 from mereau.core.db import create_engine
 from mereau.core.errors import ConflictError
 from mereau.worker import jobs
-from mereau.worker.jobs import JOBS_LOCK, Job, JobRunner
+from mereau.worker.jobs import Job, JobRunner
 from mereau.worker.queries import leadership
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

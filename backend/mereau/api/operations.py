@@ -1,7 +1,8 @@
 """/healthz, /readyz and /metrics: for supervisors and scrapers, without a key."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal
 
 import structlog
@@ -15,7 +16,10 @@ from starlette.responses import Response
 from mereau.api import queries
 from mereau.api.metrics import StateMetrics
 from mereau.chain.status import chain_status
+from mereau.core.activity import active_parts
+from mereau.core.errors import ConfigurationError
 from mereau.core.http import Reads, answer, site_of
+from mereau.core.revision import check_revision
 from mereau.core.schemas import Resource
 
 _DATABASE_TIMEOUT_S: Final = 5.0
@@ -33,11 +37,13 @@ class Readiness(Resource):
     """Whether requests can be served in full, and if not, why not.
 
     `alarms` names what an operator should look at while requests are served; /chain/status has the details.
+    `active` names, for each part that may stand by, the process at work as HOST:PID; null where none is.
     """
 
     ready: bool
     reasons: list[str]
     alarms: list[str]
+    active: dict[str, str | None]
 
 
 @router.get("/healthz", response_model=Health)
@@ -86,16 +92,20 @@ async def metrics(session: Reads, request: Request) -> Response:
 
 
 async def _readiness(session: AsyncSession, request: Request) -> Readiness:
-    revision, newest = await queries.schema_revision(session), await queries.newest_revision()
-    if revision != newest:
-        return _because(f"The database is at revision {revision}, this code needs {newest}: run `mereau migrate`.")
+    try:
+        await check_revision(session)
+    except ConfigurationError as error:
+        return _because(error.detail)
     status = await chain_status(session, request.app.state.rpc)
     if status is None:
         return _because("No contract is deployed yet.")
     silent = ["The chain's node does not answer."] if status.node_answers is False else []
-    return _because(*silent, *status.faults, alarms=[alarm.name for alarm in status.alarms])
+    alarms = [alarm.name for alarm in status.alarms]
+    return _because(*silent, *status.faults, alarms=alarms, active=await active_parts(session))
 
 
-def _because(*reasons: str, alarms: Sequence[str] = ()) -> Readiness:
+def _because(
+    *reasons: str, alarms: Sequence[str] = (), active: Mapping[str, str | None] = MappingProxyType({})
+) -> Readiness:
     """Not ready because of these reasons; ready where there is none."""
-    return Readiness(ready=not reasons, reasons=list(reasons), alarms=list(alarms))
+    return Readiness(ready=not reasons, reasons=list(reasons), alarms=list(alarms), active=dict(active))

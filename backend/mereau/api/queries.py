@@ -1,30 +1,15 @@
-"""What operations ask of the database: is it there, is its schema ours, how much work waits."""
+"""What operations ask of the database: how much work waits, and what the last look found."""
 
-import asyncio
-from functools import cache
-from pathlib import Path
 from typing import Final
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-import mereau
 from mereau.chain.models import Batch, MirrorState, Order
 from mereau.journal.models import JournalEntry
 
 # Acts have no index of their own: a scrape must not read a whole journal.
 _ACTS_SEARCHED: Final = 100_000
-
-
-async def schema_revision(session: AsyncSession) -> str | None:
-    """The revision that the database is at, None where it holds no schema of ours."""
-    known = await session.scalar(text("select to_regclass('alembic_version') is not null"))
-    return await session.scalar(text("select version_num from alembic_version")) if known else None
-
-
-async def newest_revision() -> str | None:
-    """The revision that this code is written for."""
-    return await asyncio.to_thread(_newest_revision)
 
 
 async def count_queued_orders(session: AsyncSession) -> int:
@@ -51,11 +36,3 @@ async def last_drift_tokens(session: AsyncSession) -> int | None:
 
 async def mirror_state(session: AsyncSession) -> MirrorState | None:
     return await session.get(MirrorState, 1)
-
-
-@cache
-def _newest_revision() -> str | None:
-    # Late import: it takes 100 ms, and only readiness asks.
-    from alembic.script import ScriptDirectory
-
-    return ScriptDirectory(str(Path(mereau.__file__).parent / "migrations")).get_current_head()

@@ -10,11 +10,9 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mereau.core.activity import LEASES_LOCK
 from mereau.core.db import WriteSession, transaction
 
-Result = TypeVar("Result")
-
-_LOCK_CLASS: Final = 0x6D6572  # "mer"; the second key of the lock is the lease's name, hashed
 _BEATS: Final = 4
 """Signs of life within the patience, so that one late beat costs nothing."""
 
@@ -67,7 +65,7 @@ class Lease:
         if self._epoch is not None:
             await connection.execute("select 1")
             return self._epoch
-        lock = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", [_LOCK_CLASS, self._name])
+        lock = await connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", [LEASES_LOCK, self._name])
         row = await lock.fetchone()
         if row is None or not row[0]:
             return None

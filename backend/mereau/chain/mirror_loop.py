@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from mereau.chain.errors import ForeignChainError, RpcError
+from mereau.core.activity import MIRROR_LOCK
 from mereau.core.errors import UnavailableError
 
 _LOG: Final = structlog.get_logger()
-_LOCK: Final = 0x6D69726F  # "miro": no other part takes this advisory lock.
 _STANDBY_DELAY_S: Final = 1.0
 _DELAY_MAX_S: Final = 10.0
 # COPY runs on the driver's own connection, whose errors SQLAlchemy does not see.
@@ -33,7 +33,7 @@ async def run_alone(
         try:
             async with engine.connect() as connection:
                 plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
-                if await plain.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+                if await plain.scalar(text("select pg_try_advisory_lock(:key)"), {"key": MIRROR_LOCK}):
                     await _run_leader(plain, step, stop, poll_s)
         except SQLAlchemyError as error:
             _LOG.warning("mirror_database", error=str(error))

@@ -9,6 +9,7 @@ from mereau.cli.queries import ChainWork, chain_work
 from mereau.cli.session import Desk, desk_on, work
 from mereau.cli.stack import settings_of
 from mereau.cli.state import RunState, lock, running
+from mereau.core.activity import active_parts
 from mereau.core.db import snapshot
 from mereau.core.errors import ConfigurationError
 from mereau.core.layout import Layout
@@ -76,17 +77,18 @@ def run_status(data_dir: Path | None, *, as_json: bool) -> bool:
         emit("Mereau", [("running", False), ("data directory", settings.data_dir)], as_json=as_json)
         return False
 
-    async def look(stack: RunState) -> tuple[ChainStatus | None, ChainWork]:
+    async def look(stack: RunState) -> tuple[ChainStatus | None, ChainWork, dict[str, str | None]]:
         async with desk_on(settings, stack) as desk, snapshot(desk.engine) as session:
-            return await chain_status(session, desk.rpc), await chain_work(session)
+            return await chain_status(session, desk.rpc), await chain_work(session), await active_parts(session)
 
-    status, open_work = asyncio.run(look(stack))
+    status, open_work, active = asyncio.run(look(stack))
     places: list[tuple[str, object]] = [
         ("running", True),
         ("data directory", settings.data_dir),
         ("api", stack.api_url or "not here"),
         ("chain", stack.chain_url),
         ("database", _without_password(stack.database_url)),
+        *((f"{part} active", process or "none") for part, process in active.items()),
     ]
     emit("Mereau", [*places, *_chain_rows(status), *_work_rows(open_work)], as_json=as_json)
     return status is not None and status.is_current

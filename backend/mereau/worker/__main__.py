@@ -11,6 +11,7 @@ from typing import Final
 
 import uvloop
 
+from mereau.core.activity import introduce
 from mereau.core.config import Settings
 from mereau.core.errors import MereauError
 from mereau.core.logging import configure_logging
@@ -43,6 +44,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("parts", nargs="+", choices=sorted(PARTS))
     parser.add_argument("--ready-file", type=Path)
     chosen = parser.parse_args(arguments)
+    introduce("+".join(chosen.parts))
     try:
         uvloop.run(serve(chosen.parts, chosen.ready_file))
     except MereauError as error:

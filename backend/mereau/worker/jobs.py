@@ -11,11 +11,11 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from mereau.core.activity import JOBS_LOCK
 from mereau.core.clock import Clock
 from mereau.core.errors import MereauError
 from mereau.worker.queries import leadership
 
-JOBS_LOCK: Final = 0x6D6A6F62  # "mjob"
 _TICK_S: Final = 0.5
 _PAUSE_S: Final = 2.0
 

@@ -28,6 +28,7 @@ from mereau.core.config import Settings
 from mereau.core.db import WriteSession, create_engine, transaction
 from mereau.core.errors import ConfigurationError
 from mereau.core.layout import Layout, read_voucher_secret
+from mereau.core.revision import check_revision
 from mereau.journal import tasks as journal
 from mereau.ledger import service as ledger
 from mereau.ledger import tasks as ledger_tasks
@@ -60,13 +61,17 @@ class Workshop:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Workshop]:
-    """Connect to the installation. ConfigurationError where a URL is missing or names another chain."""
+    """Connect to the installation.
+
+    ConfigurationError where a URL is missing or names another chain, or the database needs a migration.
+    """
     if settings.database_url is None or settings.chain_url is None:
         raise ConfigurationError("Set MEREAU_DATABASE_URL and MEREAU_CHAIN_URL, or start with `mereau up`.")
     engine = create_engine(settings.database_url, connections_max=settings.pool_connections_max)
     try:
         async with RpcClient(settings.chain_url) as rpc:
             async with transaction(engine) as session:
+                await check_revision(session)
                 found = await deployment.check_identity(session, rpc)
             yield Workshop(settings, engine, rpc, found, SystemClock())
     finally:
