@@ -28,10 +28,12 @@ import_app = typer.Typer(help="Bring in what happened elsewhere.", no_args_is_he
 audit_app = typer.Typer(help="Check what was written down.", no_args_is_help=True)
 trail_app = typer.Typer(help="Publish what auditors need.", no_args_is_help=True)
 keys_app = typer.Typer(help="API keys: made, listed, revoked. A key is shown once.", no_args_is_help=True)
+chain_app = typer.Typer(help="Run the embedded chain alone, or let a frozen mirror go on.", invoke_without_command=True)
 app.add_typer(import_app, name="import")
 app.add_typer(audit_app, name="audit")
 app.add_typer(trail_app, name="trail")
 app.add_typer(keys_app, name="keys")
+app.add_typer(chain_app, name="chain")
 
 DataDir = Annotated[
     Path | None,
@@ -200,9 +202,15 @@ def jobs(data_dir: DataDir = None) -> None:
     _become("mereau.worker", "jobs", data_dir=data_dir)
 
 
-@app.command()
-def chain(data_dir: DataDir = None, port: Annotated[int, typer.Option(help="Port of the node.")] = 8545) -> None:
-    """Run the embedded chain alone."""
+@chain_app.callback()
+def chain(
+    context: typer.Context,
+    data_dir: DataDir = None,
+    port: Annotated[int, typer.Option(help="Port of the node.")] = 8545,
+) -> None:
+    """Run the embedded chain alone; with a command, do that instead."""
+    if context.invoked_subcommand is not None:
+        return
     from mereau.cli.stack import EMBEDDED_CHAIN_ID, settings_of
     from mereau.core.errors import ConfigurationError
     from mereau.core.layout import Layout
@@ -212,6 +220,21 @@ def chain(data_dir: DataDir = None, port: Annotated[int, typer.Option(help="Port
         raise ConfigurationError(f"{settings.data_dir} holds no installation yet. Run `mereau up` once.")
     chain_id = str(settings.chain_id or EMBEDDED_CHAIN_ID)
     _become("mereau.cli.serve_chain", str(settings.data_dir), str(port), chain_id, data_dir=data_dir)
+
+
+@chain_app.command("unfreeze")
+def chain_unfreeze(
+    rewind_to: Annotated[
+        int | None,
+        typer.Option(min=0, help="Newest block that still counts as final; empty: the stored chain stands."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Let a frozen mirror, and redemptions, go on; only after you know which chain is right."""
+    from mereau.cli.unfreezing import run_unfreeze
+
+    _exit(run_unfreeze(data_dir, rewind_to=rewind_to, confirm=lambda question: yes or typer.confirm(question)))
 
 
 def run() -> None:
