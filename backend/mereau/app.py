@@ -12,8 +12,9 @@ from starlette.responses import Response
 
 from mereau.api.metrics import RequestMetrics
 from mereau.api.openapi import build_openapi
-from mereau.api.router import build_router
+from mereau.api.router import build_routes
 from mereau.auth.dependencies import Keyring
+from mereau.auth.idempotency import Groups
 from mereau.chain.rpc import RpcClient
 from mereau.core import problems
 from mereau.core.boundary import Boundary
@@ -21,7 +22,7 @@ from mereau.core.clock import Clock, SystemClock
 from mereau.core.config import Settings
 from mereau.core.db import create_engine
 from mereau.core.errors import ConfigurationError
-from mereau.core.http import V1, make_site
+from mereau.core.http import V1, Site, make_site
 from mereau.core.layout import Layout, read_voucher_secret
 from mereau.core.logging import configure_logging
 from mereau.core.rates import RateLimiter
@@ -40,11 +41,7 @@ def create_app(
     named or the secret is missing. Without arguments it is the factory of a server.
     """
     settings = settings or Settings()
-    own_engine = None
-    if engine is None:
-        if settings.database_url is None:
-            raise ConfigurationError("Set MEREAU_DATABASE_URL, or start everything with `mereau up`.")
-        engine = own_engine = create_engine(settings.database_url, connections_max=settings.pool_connections_max)
+    site = make_site(engine, clock or SystemClock()) if engine else _open_site(settings, clock or SystemClock())
     rpc = None if settings.chain_url is None else RpcClient(settings.chain_url, timeout_s=5.0)
 
     @asynccontextmanager
@@ -53,8 +50,8 @@ def create_app(
         yield
         if rpc is not None:
             await rpc.close()
-        if own_engine is not None:
-            await own_engine.dispose()
+        if engine is None:
+            await site.close()
 
     # Documentation pages of the framework load scripts from elsewhere; the document itself is enough.
     app = FastAPI(
@@ -64,20 +61,34 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        routes=build_routes(),
         lifespan=lifespan,
     )
     metrics = RequestMetrics()
-    app.state.site = make_site(engine, clock or SystemClock())
+    app.state.site = site
+    app.state.groups = Groups(site)
     app.state.keyring = Keyring()
     app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
     app.state.rpc = rpc
     app.state.voucher_secret = voucher_secret or read_voucher_secret(Layout(settings.data_dir))
     app.state.metrics = metrics
     problems.install(app)
-    app.include_router(build_router())
     _serve_openapi(app)
     app.add_middleware(Boundary, observe=metrics.observe)
     return app
+
+
+def _open_site(settings: Settings, clock: Clock) -> Site:
+    """Two pools on one database: one for transactions, one whose statements stand alone."""
+    if settings.database_url is None:
+        raise ConfigurationError("Set MEREAU_DATABASE_URL, or start everything with `mereau up`.")
+    reads = max(1, settings.pool_connections_max // 2)
+    writes = max(1, settings.pool_connections_max - reads)
+    return Site(
+        create_engine(settings.database_url, connections_max=writes),
+        create_engine(settings.database_url, connections_max=reads, isolation_level="AUTOCOMMIT"),
+        clock,
+    )
 
 
 def _serve_openapi(app: FastAPI) -> None:

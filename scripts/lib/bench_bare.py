@@ -8,23 +8,20 @@ import sys
 
 import uvicorn
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from mereau.core.clock import SystemClock
 from mereau.core.db import create_engine
-from mereau.core.http import make_site
 from mereau.ledger.balances.queries import find_balance
 from mereau.ledger.queries import Balance
 
 
 def bare_app(database_url: str) -> FastAPI:
     app = FastAPI()
-    site = make_site(create_engine(database_url), SystemClock())
+    engine = create_engine(database_url, connections_max=4, isolation_level="AUTOCOMMIT")
 
     @app.get("/api/v1/members/{member_id}/balance")
     async def read(member_id: str) -> Balance | None:
-        async with AsyncSession(site.reads) as session:
-            return await find_balance(session, member_id)
+        async with engine.connect() as connection:
+            return await find_balance(connection, member_id)
 
     return app
 

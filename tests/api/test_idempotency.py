@@ -11,7 +11,7 @@ from api.authorisation import EXPECTED
 from api.world import ApiWorld
 from mereau.auth import idempotency, repository
 from mereau.auth.domain import Role
-from mereau.auth.idempotency import _lock_of
+from mereau.auth.once import lock_of
 from mereau.auth.tasks import forget_idempotency_keys
 from mereau.core.db import transaction
 
@@ -162,13 +162,9 @@ async def test_parallel_sales_of_one_reference_have_one_effect(world: ApiWorld) 
 async def test_a_request_in_flight_is_told_apart(world: ApiWorld) -> None:
     sale = world.a_sale()
     async with transaction(world.engine) as session:
-        claim = await repository.claim(
-            session,
-            lock=_lock_of(world.key_ids["partner_a"], "k-1"),
-            api_key_id=world.key_ids["partner_a"],
-            key="k-1",
-        )
-        assert claim.locked
+        name = (world.key_ids["partner_a"], "k-1")
+        (claim,) = await repository.claim(session, [(lock_of(*name), *name)])
+        assert claim == repository.Claim(locked=True, request_digest=None, answer=None)
         waiting = await world.post("partner_a", "/sales", sale, key="k-1")
         assert (waiting.status_code, waiting.json()["code"]) == (409, "idempotency_in_flight")
         assert waiting.headers["retry-after"] == "1"
@@ -181,8 +177,8 @@ async def test_a_rival_that_finished_unseen_is_met_at_the_end(world: ApiWorld, m
     await world.post("partner_a", "/sales", world.a_sale(), key="k-1")
     before = await world.fingerprint()
 
-    async def blind(*_: object, **__: object) -> repository.Claim:
-        return repository.Claim(True, None, None, None)
+    async def blind(_: Any, asked: list[Any]) -> list[repository.Claim]:
+        return [repository.Claim(locked=True, request_digest=None, answer=None) for _ in asked]
 
     monkeypatch.setattr(repository, "claim", blind)
     response = await world.post("partner_a", "/sales", sale, key="k-1")
@@ -195,11 +191,11 @@ async def test_an_effect_that_another_transaction_crossed_runs_again(
 ) -> None:
     keep, calls = repository.keep, []
 
-    async def crossed(session: Any, **fields: Any) -> bool:
+    async def crossed(session: Any, answers: Any) -> int:
         calls.append(1)
         if len(calls) < 3:
             await session.execute(text("do $$ begin raise exception using errcode = '40P01'; end $$"))
-        return await keep(session, **fields)
+        return await keep(session, answers)
 
     monkeypatch.setattr(repository, "keep", crossed)
     before = await entries(world)
@@ -208,9 +204,9 @@ async def test_an_effect_that_another_transaction_crossed_runs_again(
 
 
 async def test_a_crossing_that_does_not_end_is_a_503(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def crossed(session: Any, **_: Any) -> bool:
+    async def crossed(session: Any, answers: list[Any]) -> int:
         await session.execute(text("do $$ begin raise exception using errcode = '40001'; end $$"))
-        return True
+        return len(answers)
 
     monkeypatch.setattr(repository, "keep", crossed)
     before = await world.fingerprint()
@@ -246,7 +242,7 @@ async def test_old_answers_are_forgotten_in_chunks(world: ApiWorld, monkeypatch:
 
 async def test_locks_differ_between_keys_and_owners() -> None:
     names = [("key_1", "a"), ("key_1", "b"), ("key_2", "a"), ("key_1\na", ""), ("key_1", "\na")]
-    locks = {_lock_of(*name) for name in names[:3]}
+    locks = {lock_of(*name) for name in names[:3]}
     assert len(locks) == 3
     assert all(-(2**63) <= lock < 2**63 for lock in locks)
     assert idempotency.KEY_CHARS_MAX == 255

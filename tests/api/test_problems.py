@@ -157,7 +157,7 @@ async def test_connections_cut_between_requests_are_replaced(world: ApiWorld, po
     assert (await world.get("operator", "/rewards")).status_code == 200
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = %s",
             [world.engine.url.database],
         )
     assert (await world.get("operator", "/rewards")).status_code == 200

@@ -48,7 +48,7 @@ class Till:
         }
         sale = SaleCreate.model_validate(body | changes)
         async with transaction(self.shop.engine) as session:
-            (outcome,) = await draft_sales(session, caller, [sale])
+            (outcome,) = await draft_sales(session, [(caller, sale)])
         return outcome if isinstance(outcome, SaleDraft) else [found.pointer for found in outcome.errors]
 
 

@@ -1,6 +1,6 @@
 """Which features answer under /api/v1, and in what order paths are tried: the busiest first."""
 
-from fastapi import APIRouter
+from starlette.routing import BaseRoute
 
 from mereau.api import chain, keys, operations
 from mereau.earning import endpoints as sales
@@ -11,10 +11,12 @@ from mereau.members import endpoints as members
 from mereau.rewards import endpoints as rewards
 
 
-def build_router() -> APIRouter:
-    """All endpoints; each feature's router carries its full prefix, so that a route's path is the path."""
-    router = APIRouter()
-    for part in (
+def build_routes() -> list[BaseRoute]:
+    """All endpoints in one list: each feature's router carries its full prefix, so that a route's path is the path.
+
+    Routers included in routers would be matched again at every level, for every request.
+    """
+    parts = (
         sales.router,
         ledger.router,
         members.router,
@@ -24,6 +26,5 @@ def build_router() -> APIRouter:
         keys.router,
         chain.router,
         operations.router,
-    ):
-        router.include_router(part)
-    return router
+    )
+    return [route for part in parts for route in part.routes]

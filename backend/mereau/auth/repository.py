@@ -16,16 +16,23 @@ _FIND_KEY: Final = text(
     "select id, role, scopes, partner_id, staff_id, member_id, expires_at, revoked_at"
     " from api_keys where digest = :digest"
 )
-_CLAIM: Final = text(
-    "select pg_try_advisory_xact_lock(:lock), k.request_digest, k.status, k.body"
-    " from (values (1)) as one(n)"
-    " left join idempotency_keys k on k.api_key_id = :api_key_id and k.key = :key"
-)
-_KEEP: Final = text(
-    "insert into idempotency_keys (api_key_id, key, request_digest, status, body)"
-    " values (:api_key_id, :key, :request_digest, :status, :body)"
-    " on conflict do nothing returning 1"
-)
+_CLAIM: Final = text("""
+    select pg_try_advisory_xact_lock(asked.lock), kept.request_digest, kept.status, kept.body
+    from unnest(cast(:locks as bigint[]), cast(:api_key_ids as text[]), cast(:keys as text[]))
+        with ordinality as asked (lock, api_key_id, key, place)
+    left join idempotency_keys kept on kept.api_key_id = asked.api_key_id and kept.key = asked.key
+    order by asked.place
+""")
+# In the order of the primary key, so that two groups with common keys wait instead of deadlocking.
+_KEEP: Final = text("""
+    insert into idempotency_keys (api_key_id, key, request_digest, status, body)
+    select * from unnest(
+        cast(:api_key_ids as text[]), cast(:keys as text[]), cast(:digests as bytea[]),
+        cast(:statuses as int[]), cast(:bodies as bytea[])
+    ) as answer (api_key_id, key, request_digest, status, body)
+    order by api_key_id, key
+    on conflict do nothing returning 1
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +50,21 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a repeatable write answered; `replayed` where it was answered before."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """What is known of an idempotency key; all but `locked` are None where it was never used."""
+    """What is known of an idempotency key; digest and answer are None where it was never used."""
 
     locked: bool
     request_digest: bytes | None
-    status: int | None
-    body: bytes | None
+    answer: Answer | None
 
 
 async def find_key(session: AsyncSession, digest: bytes) -> KeyRow | None:
@@ -89,30 +104,37 @@ async def count_usable_operator_keys(session: AsyncSession, now: datetime) -> in
     return len((await session.scalars(query)).all())
 
 
-async def claim(session: WriteSession, *, lock: int, api_key_id: str, key: str) -> Claim:
-    """Lock an idempotency key until the transaction ends, and look it up, in one statement.
+async def claim(session: WriteSession, asked: Sequence[tuple[int, str, str]]) -> list[Claim]:
+    """Lock idempotency keys until the transaction ends, and look them up, in one statement, in their order.
 
-    The statement's snapshot may be older than a rival's commit; `keep` then meets the rival's row.
+    `asked` are (advisory lock, API key's id, key). Never waits. The statement's snapshot may be older than a
+    rival's commit; `keep` then meets the rival's row.
     """
-    row = (await session.execute(_CLAIM, {"lock": lock, "api_key_id": api_key_id, "key": key})).one()
-    return Claim(*row)
+    locks, api_key_ids, keys = zip(*asked, strict=True)
+    rows = await session.execute(_CLAIM, {"locks": list(locks), "api_key_ids": list(api_key_ids), "keys": list(keys)})
+    return [
+        Claim(locked, digest, None if status is None or body is None else Answer(status, body, replayed=True))
+        for locked, digest, status, body in rows
+    ]
 
 
-async def keep(
-    session: WriteSession, *, api_key_id: str, key: str, request_digest: bytes, status: int, body: bytes
-) -> bool:
-    """Store an answer with its effect. False where another transaction stored one before."""
-    row = await session.execute(
+async def keep(session: WriteSession, answers: Sequence[tuple[str, str, bytes, int, bytes]]) -> int:
+    """Store answers (API key's id, key, request digest, status, body) with their effects.
+
+    How many were stored: fewer than given where another transaction stored one before.
+    """
+    api_key_ids, keys, digests, statuses, bodies = zip(*answers, strict=True)
+    rows = await session.execute(
         _KEEP,
         {
-            "api_key_id": api_key_id,
-            "key": key,
-            "request_digest": request_digest,
-            "status": status,
-            "body": body,
+            "api_key_ids": list(api_key_ids),
+            "keys": list(keys),
+            "digests": list(digests),
+            "statuses": list(statuses),
+            "bodies": list(bodies),
         },
     )
-    return row.first() is not None
+    return len(rows.all())
 
 
 async def forget_before(session: WriteSession, before: datetime, limit: int) -> int:

@@ -21,6 +21,10 @@ def main() -> None:
         port=settings.port,
         access_log=False,
         server_header=False,
+        # Nothing here looks at the client's address or scheme.
+        proxy_headers=False,
+        loop="uvloop",
+        http="httptools",
         log_level=settings.log_level.lower(),
         timeout_graceful_shutdown=5,
     )

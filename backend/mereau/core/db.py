@@ -1,14 +1,17 @@
 """One PostgreSQL door: engine, transactions, the declarative base and COPY."""
 
+import select
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NewType
 
 import psycopg
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 
 ReadSession = NewType("ReadSession", AsyncSession)
 """A session that only reads; endpoints that GET take this."""
@@ -37,16 +40,39 @@ def sqlalchemy_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
-def create_engine(url: str, *, connections_max: int = 8) -> AsyncEngine:
-    """An engine whose sessions all speak psycopg 3, in UTC."""
-    return create_async_engine(
+def create_engine(
+    url: str, *, connections_max: int = 8, isolation_level: IsolationLevel = "READ COMMITTED"
+) -> AsyncEngine:
+    """An engine whose sessions all speak psycopg 3, in UTC.
+
+    A connection that the server has closed meanwhile is replaced before it is used.
+    """
+    engine = create_async_engine(
         sqlalchemy_url(url),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=connections_max,
         max_overflow=0,
-        pool_pre_ping=True,
+        isolation_level=isolation_level,
+        skip_autocommit_rollback=True,
         connect_args={"options": "-c timezone=UTC"},
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: DBAPIConnection, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:
+    """Raise where the server has ended an idle connection; the pool then makes new ones.
+
+    It says so, or hangs up: either way the socket of a connection that waits for nothing has something to read.
+    To ask the server itself would cost as much as a read of ours.
+    """
+    driver = connection.driver_connection
+    if driver.closed:
+        raise InvalidatePoolError
+    socket = select.poll()
+    socket.register(driver.fileno(), select.POLLIN)
+    if socket.poll(0):
+        raise InvalidatePoolError
 
 
 @asynccontextmanager

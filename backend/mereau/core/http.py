@@ -39,14 +39,20 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a process serves from. `reads` is the same pool without a transaction around each statement."""
+    """What a process serves from. `reads` is the same database without a transaction around each statement."""
 
     engine: AsyncEngine
     reads: AsyncEngine
     clock: Clock
 
+    async def close(self) -> None:
+        """Close the connections, after the last request."""
+        await self.engine.dispose()
+        await self.reads.dispose()
+
 
 def make_site(engine: AsyncEngine, clock: Clock) -> Site:
+    """A site on an engine that stays the caller's, for transactions and reads alike."""
     return Site(engine, engine.execution_options(isolation_level="AUTOCOMMIT"), clock)
 
 

@@ -1,12 +1,12 @@
 """How many requests a caller may make: counted per process, told in every answer."""
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from time import time
+from typing import Final
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+_WINDOW_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +20,31 @@ class Rate:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The RateLimit fields of the IETF draft draft-ietf-httpapi-ratelimit-headers-03."""
-        fields = {
-            b"ratelimit-limit": self.limit,
-            b"ratelimit-remaining": self.remaining,
-            b"ratelimit-reset": self.reset_s,
-        }
-        return [(name, str(value).encode()) for name, value in fields.items()]
+        return [
+            (b"ratelimit-limit", b"%d" % self.limit),
+            (b"ratelimit-remaining", b"%d" % self.remaining),
+            (b"ratelimit-reset", b"%d" % self.reset_s),
+        ]
 
 
 class RateLimiter:
-    """A fixed window of one minute for each caller. Several processes count apart: the limit is one process's."""
+    """So many requests of each caller in each minute of the clock. Several processes count apart.
 
-    def __init__(self, per_minute: int) -> None:
-        self._item = RateLimitItemPerMinute(per_minute)
-        self._windows = FixedWindowRateLimiter(MemoryStorage())
+    One window for all callers keeps nothing of a minute that is over, whoever asked in it.
+    """
+
+    def __init__(self, per_minute: int, now_s: Callable[[], float] = time) -> None:
+        self._per_minute = per_minute
+        self._now_s = now_s
+        self._window = 0
+        self._counts: Counter[str] = Counter()
 
     def hit(self, caller: str) -> Rate:
         """Count one request of `caller`, allowed or not."""
-        is_allowed = self._windows.hit(self._item, caller)
-        window = self._windows.get_window_stats(self._item, caller)
-        return Rate(self._item.amount, window.remaining, max(0, ceil(window.reset_time - time())), is_allowed)
+        window, past_s = divmod(int(self._now_s()), _WINDOW_S)
+        if window != self._window:
+            self._window = window
+            self._counts.clear()
+        self._counts[caller] += 1
+        left = self._per_minute - self._counts[caller]
+        return Rate(self._per_minute, max(0, left), _WINDOW_S - past_s, left >= 0)

@@ -1,5 +1,7 @@
 """Endpoints under /sales: single sales, batches and returns."""
 
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Annotated
 
@@ -8,7 +10,8 @@ from starlette.responses import Response
 
 from mereau.auth.dependencies import allowed
 from mereau.auth.domain import Principal, Scope
-from mereau.auth.idempotency import Once, Outcome
+from mereau.auth.idempotency import Once
+from mereau.auth.once import Asked, Outcome
 from mereau.core.db import WriteSession
 from mereau.core.errors import MereauError
 from mereau.core.http import (
@@ -29,8 +32,8 @@ from mereau.earning.intake.queries import find_sale
 from mereau.earning.intake.service import check_staff, draft_sales
 from mereau.earning.returns.domain import ReturnDraft
 from mereau.earning.returns.service import record_returns
-from mereau.earning.sales.domain import SaleDraft
-from mereau.earning.sales.service import record_sales
+from mereau.earning.sales.domain import RecordedSale, SaleDraft
+from mereau.earning.sales.service import SaleOutcome, record_sales
 from mereau.earning.schemas import (
     BatchItem,
     ReturnCreate,
@@ -46,8 +49,7 @@ from mereau.earning.schemas import (
     show_recorded_sale,
     show_sale,
 )
-from mereau.ledger.balances.queries import find_balance
-from mereau.ledger.queries import statuses
+from mereau.ledger.balances.queries import find_balances, find_standings
 from mereau.ledger.schemas import BalanceOut, EntryRef, show_balance, show_entry_ref
 
 router = APIRouter(prefix=f"{V1}/sales", tags=["Sales"])
@@ -66,10 +68,9 @@ async def record_sale(
     caller: Annotated[Principal, allowed(Scope.SALES_WRITE)],
     body: Annotated[SaleCreate, json_body(SaleCreate)],
     once: Once,
-    site: SiteHere,
 ) -> Response:
     """Record a receipt and credit what it earns; answers with the member's balance after it."""
-    return await once.run(caller, body, partial(_record, caller=caller, body=body, site=site))
+    return await once.run_together(caller, body, _record)
 
 
 @router.post("/batch", response_model=SalesBatchOut, responses=problems(*BODY_PROBLEMS, 409))
@@ -119,31 +120,47 @@ async def record_return(
     return await once.run(caller, body, effect)
 
 
-async def _record(session: WriteSession, *, caller: Principal, body: SaleCreate, site: Site) -> Outcome:
-    (draft,) = await draft_sales(session, caller, [body])
-    if isinstance(draft, MereauError):
-        raise draft
-    (sale,) = await record_sales(session, [draft], site.clock.now())
-    if isinstance(sale, MereauError):
-        raise sale
-    entry, balance = await _standing(session, sale.entry_id, sale.member_id)
-    return Outcome(show_recorded_sale(sale, body.currency, entry, balance), status=200 if sale.duplicate else 201)
+async def _record(
+    session: WriteSession, asked: Sequence[Asked[SaleCreate]], now: datetime
+) -> list[Outcome | MereauError]:
+    """The receipts of several requests, each answered as if it had come alone."""
+    sales = await _record_all(session, [(item.caller, item.body) for item in asked], now)
+    written = [sale for sale in sales if isinstance(sale, RecordedSale)]
+    entries, balances = await _standing(
+        session, (sale.entry_id for sale in written), (sale.member_id for sale in written)
+    )
+
+    def told(item: Asked[SaleCreate], sale: SaleOutcome) -> Outcome | MereauError:
+        if isinstance(sale, MereauError):
+            return sale
+        entry, balance = entries.get(sale.entry_id), balances.get(sale.member_id)
+        shown = show_recorded_sale(sale, item.body.currency, entry, balance)
+        return Outcome(shown, status=200 if sale.duplicate else 201)
+
+    return [told(item, sale) for item, sale in zip(asked, sales, strict=True)]
 
 
 async def _record_batch(session: WriteSession, *, caller: Principal, body: SalesBatchCreate, site: Site) -> Outcome:
-    drafts = await draft_sales(session, caller, body.sales)
-    sound = [draft for draft in drafts if isinstance(draft, SaleDraft)]
-    recorded = iter(await record_sales(session, sound, site.clock.now()) if sound else [])
+    sales = await _record_all(session, [(caller, sale) for sale in body.sales], site.clock.now())
     results = []
-    for sale, draft in zip(body.sales, drafts, strict=True):
-        outcome = next(recorded) if isinstance(draft, SaleDraft) else draft
-        if isinstance(outcome, MereauError):
-            item = BatchItem(status=outcome.status, sale=None, problem=show_problem(outcome))
+    for said, sale in zip(body.sales, sales, strict=True):
+        if isinstance(sale, MereauError):
+            item = BatchItem(status=sale.status, sale=None, problem=show_problem(sale))
         else:
-            status = 200 if outcome.duplicate else 201
-            item = BatchItem(status=status, sale=show_batch_sale(outcome, sale.currency), problem=None)
+            status = 200 if sale.duplicate else 201
+            item = BatchItem(status=status, sale=show_batch_sale(sale, said.currency), problem=None)
         results.append(item)
     return Outcome(SalesBatchOut(results=results), status=200)
+
+
+async def _record_all(
+    session: WriteSession, said: Sequence[tuple[Principal, SaleCreate]], now: datetime
+) -> list[SaleOutcome]:
+    """What became of each sale, in their order; what is wrong with one does not touch the others."""
+    drafts = await draft_sales(session, said)
+    sound = [draft for draft in drafts if isinstance(draft, SaleDraft)]
+    recorded = iter(await record_sales(session, sound, now) if sound else [])
+    return [next(recorded) if isinstance(draft, SaleDraft) else draft for draft in drafts]
 
 
 async def _record_return(
@@ -163,15 +180,18 @@ async def _record_return(
     (done,) = await record_returns(session, [draft], site.clock.now())
     if isinstance(done, MereauError):
         raise done
-    entry, balance = await _standing(session, done.entry_id, sale.member_id)
-    return Outcome(show_recorded_return(done, entry, balance), status=200 if done.duplicate else 201)
+    entries, balances = await _standing(session, [done.entry_id], [sale.member_id])
+    shown = show_recorded_return(done, entries.get(done.entry_id), balances.get(sale.member_id))
+    return Outcome(shown, status=200 if done.duplicate else 201)
 
 
 async def _standing(
-    session: WriteSession, entry_id: str | None, member_id: str | None
-) -> tuple[EntryRef | None, BalanceOut | None]:
-    """The entry and the balance after the write, read in its own transaction."""
-    views = {} if entry_id is None else await statuses(session, [entry_id])
-    entry = None if entry_id is None else show_entry_ref(views[entry_id])
-    balance = None if member_id is None else await find_balance(session, member_id)
-    return entry, None if balance is None else show_balance(balance)
+    session: WriteSession, entry_ids: Iterable[str | None], member_ids: Iterable[str | None]
+) -> tuple[dict[str | None, EntryRef], dict[str | None, BalanceOut]]:
+    """The entries and the members' balances after the write, by their ids, read in its own transaction."""
+    standings = await find_standings(session, [id_ for id_ in entry_ids if id_ is not None])
+    balances = await find_balances(session, [id_ for id_ in member_ids if id_ is not None])
+    return (
+        {id_: show_entry_ref(standing) for id_, standing in standings.items()},
+        {id_: show_balance(balance) for id_, balance in balances.items()},
+    )

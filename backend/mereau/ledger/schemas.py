@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from mereau.core.schemas import ChainFigure, Resource
+from mereau.ledger.balances.queries import Standing
 from mereau.ledger.queries import Balance, EntryView
 
 EntryKind = Literal["issue", "reverse", "redeem", "expire"]
@@ -107,8 +108,8 @@ def show_entry(entry: EntryView) -> EntryOut:
     )
 
 
-def show_entry_ref(entry: EntryView) -> EntryRef:
-    return EntryRef(id=entry.id, status=entry.status, tokens=entry.tokens)
+def show_entry_ref(standing: Standing) -> EntryRef:
+    return EntryRef(id=standing.id, status=standing.status, tokens=standing.tokens)
 
 
 def _balance_fields(balance: Balance) -> dict[str, object]:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from mereau.auth.dependencies import allowed
 from mereau.auth.domain import Principal, Scope
-from mereau.auth.idempotency import Once, Outcome
+from mereau.auth.idempotency import Once
+from mereau.auth.once import Outcome
 from mereau.core.db import WriteSession
 from mereau.core.http import (
     BODY_PROBLEMS,

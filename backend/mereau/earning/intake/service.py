@@ -15,7 +15,7 @@ from mereau.partners import queries as partners
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What exists of all that the sales name."""
+    """What exists of all that the sales name; `partners` of those that operators name."""
 
     members: ActiveMembers
     places: set[tuple[str, str]]
@@ -23,15 +23,15 @@ class _Known:
 
 
 async def draft_sales(
-    session: WriteSession, caller: Principal, sales: Sequence[SaleCreate]
+    session: WriteSession, said: Sequence[tuple[Principal, SaleCreate]]
 ) -> list[SaleDraft | InvalidInputError]:
-    """A draft for each sale, or what is wrong with it; in the order of the sales.
+    """A draft for each sale that its caller hands in, or what is wrong with it; in the order of the sales.
 
     A sale is the key's partner's, or for operators that of the partner it names. Members must be active;
     locations and staff must be the partner's own. Staff keys sign with themselves.
     """
-    known = await _look_up(session, caller, sales)
-    return [_draft(sale, caller, known) for sale in sales]
+    known = await _look_up(session, said)
+    return [_draft(sale, caller, known) for caller, sale in said]
 
 
 async def check_staff(session: WriteSession, caller: Principal, partner_id: str, staff_id: str | None) -> str | None:
@@ -48,8 +48,8 @@ async def check_staff(session: WriteSession, caller: Principal, partner_id: str,
     return staff_id
 
 
-async def _look_up(session: WriteSession, caller: Principal, sales: Sequence[SaleCreate]) -> _Known:
-    named = [sale.member for sale in sales if sale.member is not None]
+async def _look_up(session: WriteSession, said: Sequence[tuple[Principal, SaleCreate]]) -> _Known:
+    named = [sale.member for _, sale in said if sale.member is not None]
     found = ActiveMembers(frozenset(), {})
     if named:
         found = await members.active_members(
@@ -57,15 +57,14 @@ async def _look_up(session: WriteSession, caller: Principal, sales: Sequence[Sal
             sorted({member.id for member in named if member.id is not None}),
             sorted({member.external_id for member in named if member.external_id is not None}),
         )
-    locations = {sale.location_id for sale in sales if sale.location_id is not None}
-    staff = {sale.staff_id for sale in sales if sale.staff_id not in {None, caller.staff_id}}
+    locations = {sale.location_id for _, sale in said if sale.location_id is not None}
+    staff = {sale.staff_id for caller, sale in said if sale.staff_id is not None and sale.staff_id != caller.staff_id}
     places: set[tuple[str, str]] = set()
     if locations or staff:
-        places = await partners.known_places(session, sorted(locations), sorted(filter(None, staff)))
-    if caller.partner_id is not None:
-        return _Known(found, places, {caller.partner_id})
-    wanted = {sale.partner_id for sale in sales if sale.partner_id is not None}
-    return _Known(found, places, await partners.known_partners(session, sorted(wanted)))
+        places = await partners.known_places(session, sorted(locations), sorted(staff))
+    by_operators = {sale.partner_id for caller, sale in said if caller.partner_id is None and sale.partner_id}
+    known = await partners.known_partners(session, sorted(by_operators)) if by_operators else set()
+    return _Known(found, places, known)
 
 
 def _draft(sale: SaleCreate, caller: Principal, known: _Known) -> SaleDraft | InvalidInputError:
@@ -90,8 +89,9 @@ def _draft(sale: SaleCreate, caller: Principal, known: _Known) -> SaleDraft | In
 
 def _findings(sale: SaleCreate, caller: Principal, known: _Known, member_id: str | None) -> Iterator[FieldError]:
     partner_id = sale.partner_id if caller.partner_id is None else caller.partner_id
-    if caller.partner_id is not None and sale.partner_id not in {None, caller.partner_id}:
-        yield FieldError("/partner_id", "not_yours", "Must be absent, or the key's own partner.")
+    if caller.partner_id is not None:
+        if sale.partner_id not in {None, caller.partner_id}:
+            yield FieldError("/partner_id", "not_yours", "Must be absent, or the key's own partner.")
     elif partner_id is None:
         yield FieldError("/partner_id", "missing", "An operator names the partner whose sale it is.")
     elif partner_id not in known.partners:

@@ -1,28 +1,34 @@
-"""SQL of balances. One statement sees one instant, and costs one round trip."""
+"""SQL of balances and of entries' standings. One statement sees one instant, and costs one round trip."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import BindParameter, and_, bindparam, func, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Text, and_, bindparam, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from mereau.chain.models import ChainBalance, MirrorState
-from mereau.ledger.models import Account, Lot
+from mereau.chain.models import Batch, ChainBalance, MirrorState, Order
+from mereau.ledger.domain import entry_status
+from mereau.ledger.models import Account, Entry, Lot
 from mereau.ledger.queries import Balance
 from mereau.members.models import Member
 from mereau.wallets.models import Wallet
 
-_MEMBER: Final[BindParameter[str]] = bindparam("member_id")
+_TEXTS: Final[ARRAY[str]] = ARRAY(Text)
 _EXPIRING = (
     select(Lot.expires_at.label("at"), func.sum(Lot.remaining).label("tokens"))
-    .where(Lot.member_id == _MEMBER, Lot.remaining > 0, Lot.state == "active", Lot.expires_at.is_not(None))
+    .where(Lot.member_id == Member.id, Lot.remaining > 0, Lot.state == "active", Lot.expires_at.is_not(None))
     .group_by(Lot.expires_at)
     .order_by(Lot.expires_at)
     .limit(1)
+    .correlate(Member)
     .lateral("expiring")
 )
 # Built once: making the statement anew would cost more than running it.
-_BALANCE = (
+_BALANCES = (
     select(
+        Member.id,
         Account.available,
         Account.pending,
         Account.held,
@@ -38,23 +44,50 @@ _BALANCE = (
     .outerjoin(ChainBalance, ChainBalance.wallet == Wallet.address)
     .outerjoin(MirrorState, MirrorState.id == 1)
     .outerjoin(_EXPIRING, true())
-    .where(Member.id == _MEMBER)
+    .where(Member.id == func.any(bindparam("member_ids", type_=_TEXTS)))
+)
+
+_STANDINGS = (
+    select(Entry.id, Entry.state, Batch.state, Entry.tokens)
+    .outerjoin(Order, Order.id == Entry.id)
+    .outerjoin(Batch, Batch.id == Order.batch_id)
+    .where(Entry.id == func.any(bindparam("entry_ids", type_=_TEXTS)))
 )
 
 
-async def find_balance(session: AsyncSession, member_id: str) -> Balance | None:
-    """The member's balance, None where there is no such member. Tokens in debt are not available."""
-    row = (await session.execute(_BALANCE, {"member_id": member_id})).one_or_none()
-    if row is None:
-        return None
-    available, pending, held, debt, on_chain, head, expiring_tokens, expiring_at = row
-    return Balance(
-        available=max(0, (available or 0) - (debt or 0)),
-        pending=pending or 0,
-        held=held or 0,
-        debt=debt or 0,
-        on_chain=on_chain,
-        on_chain_block=head,
-        expiring_next_tokens=int(expiring_tokens or 0),
-        expiring_next_at=expiring_at,
-    )
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What whoever made an entry is told of it."""
+
+    id: str
+    status: str
+    tokens: int
+
+
+async def find_balance(session: AsyncSession | AsyncConnection, member_id: str) -> Balance | None:
+    """The member's balance, None where there is no such member."""
+    return (await find_balances(session, [member_id])).get(member_id)
+
+
+async def find_balances(session: AsyncSession | AsyncConnection, member_ids: Sequence[str]) -> dict[str, Balance]:
+    """Member id -> balance; unknown members are absent. Tokens in debt are not available."""
+    rows = await session.execute(_BALANCES, {"member_ids": list(member_ids)})
+    return {
+        member_id: Balance(
+            available=max(0, (available or 0) - (debt or 0)),
+            pending=pending or 0,
+            held=held or 0,
+            debt=debt or 0,
+            on_chain=on_chain,
+            on_chain_block=head,
+            expiring_next_tokens=int(expiring_tokens or 0),
+            expiring_next_at=expiring_at,
+        )
+        for member_id, available, pending, held, debt, on_chain, head, expiring_tokens, expiring_at in rows
+    }
+
+
+async def find_standings(session: AsyncSession, entry_ids: Sequence[str]) -> dict[str, Standing]:
+    """Entry id -> how it stands; unknown entries are absent."""
+    rows = await session.execute(_STANDINGS, {"entry_ids": list(entry_ids)})
+    return {id_: Standing(id_, entry_status(state, batch_state), tokens) for id_, state, batch_state, tokens in rows}
