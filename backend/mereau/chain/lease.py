@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mereau.core.activity import LEASES_LOCK
 from mereau.core.db import WriteSession, transaction
 
+Result = TypeVar("Result")
+
 _BEATS: Final = 4
 """Signs of life within the patience, so that one late beat costs nothing."""
 
