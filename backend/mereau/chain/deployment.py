@@ -116,6 +116,8 @@ async def _describe(rpc: RpcClient, contract: bytes, number: int) -> DeployedCon
             ("eth_getCode", (contract, "latest")),
         ]
     )
+    if genesis is None:
+        raise RpcUnavailableError("the node shows no genesis block")
     return DeployedContract(
         int(chain_id, 16),
         _hash_of(genesis),

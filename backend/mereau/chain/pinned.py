@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from mereau.chain import contract
 from mereau.chain.contract import PartnerTerms
+from mereau.chain.errors import RpcUnavailableError
 from mereau.chain.models import Deployment
 from mereau.chain.rpc import Request, RpcClient, at_block, hex_bytes, quantity
 from mereau.core.errors import ConfigurationError
@@ -26,7 +27,8 @@ class PinnedBlock:
     async def latest(cls, rpc: RpcClient, deployment: Deployment) -> Self:
         """Pin the node's head.
 
-        Raises ConfigurationError where the node behind the URL serves another chain by now.
+        Raises ConfigurationError where the node behind the URL serves another chain by now, and
+        RpcUnavailableError where it shows no block at all.
         """
         head, chain_id, genesis = await rpc.batch(
             [
@@ -35,6 +37,7 @@ class PinnedBlock:
                 ("eth_getBlockByNumber", (quantity(0), False)),
             ]
         )
+        head, genesis = _shown(head, "head"), _shown(genesis, "genesis block")
         served = int(chain_id, 16), hex_bytes(genesis["hash"])
         if served != (deployment.chain_id, deployment.genesis_hash):
             raise ConfigurationError(
@@ -82,7 +85,8 @@ class PinnedBlock:
 
     async def timestamp_at(self, number: int) -> int:
         """Unix second of an earlier block of the same chain."""
-        return int((await self.rpc.call("eth_getBlockByNumber", quantity(number), False))["timestamp"], 16)
+        block = await self.rpc.call("eth_getBlockByNumber", quantity(number), False)
+        return int(_shown(block, f"block {number}")["timestamp"], 16)
 
     async def _calls(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[bytes]:
         requests: list[Request] = [
@@ -92,4 +96,15 @@ class PinnedBlock:
             )
             for name, args in calls
         ]
-        return [hex_bytes(answer) for answer in await self.rpc.batch(requests)]
+        answers = [hex_bytes(answer) for answer in await self.rpc.batch(requests)]
+        if not all(answers):
+            # Every function asked here returns something: no bytes are what an account without code gives.
+            raise RpcUnavailableError(f"the node shows no contract at block {self.number}")
+        return answers
+
+
+def _shown(block: dict[str, Any] | None, name: str) -> dict[str, Any]:
+    """A block that a whole node has; one that answers with nothing may have it in a moment."""
+    if block is None:
+        raise RpcUnavailableError(f"the node shows no {name}")
+    return block

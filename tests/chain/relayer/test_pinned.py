@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from chain.relayer.kit import PARTNER, Desk
-from chain.relayer.proxy import Fault, FaultProxy
+from chain.relayer.proxy import Fault, FaultProxy, let_pass
 from mereau.chain.errors import BlockUnknownError, RpcUnavailableError
 from mereau.chain.pinned import PinnedBlock
 from mereau.chain.rpc import RpcClient
@@ -72,6 +72,21 @@ async def test_one_question_that_fails_fails_them_all(desk: Desk, proxy: FaultPr
     with pytest.raises(RpcUnavailableError):
         await block.partners([1, 2, 3])
     assert len(await block.partners([1, 2, 3])) == 3
+
+
+async def test_a_node_that_shows_nothing_is_asked_again(desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient) -> None:
+    """A null block or a contract without code is a node that is not there yet, and never a fact about the chain."""
+    block = await pinned(desk, faulty_rpc)
+    proxy.fail_always("eth_getBlockByNumber", Fault(forward=False))
+    for question in (pinned(desk, faulty_rpc), block.timestamp_at(block.number)):
+        with pytest.raises(RpcUnavailableError, match="the node shows no"):
+            await question
+    proxy.fail_always("eth_call", Fault(result="0x"))
+    for question in (block.partners([PARTNER]), block.expiry_sequence(), block.redemption_nonces([bytes(20)])):
+        with pytest.raises(RpcUnavailableError, match="the node shows no contract"):
+            await question
+    proxy.rule = let_pass
+    assert (await pinned(desk, faulty_rpc)).hash == block.hash
 
 
 async def test_questions_of_one_block_may_run_side_by_side(desk: Desk) -> None:
