@@ -65,6 +65,8 @@ class Arena:
             await self.rpc.call("evm_revert", self._snapshot)
         self._snapshot = await self.rpc.call("evm_snapshot")
         await self.rpc.call("anvil_setNextBlockBaseFeePerGas", quantity(GWEI))
+        # The node keeps no state of the snapshot's own block by its hash: none may be asked for, nor be forked from.
+        await self.rpc.call("evm_mine")
         return int(await self.rpc.call("eth_blockNumber"), 16)
 
 

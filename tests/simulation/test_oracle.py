@@ -88,7 +88,7 @@ DAMAGE: dict[str, tuple[Callable[[Arena, Storm], Awaitable[None]], str]] = {
     "lost": (lose, "ent_lost was accepted and is lost"),
     "unasked": (deny, "ent_2 was posted and never accepted"),
     "mirror off by one": (
-        writing("update chain_balances set tokens = tokens + 1 where tokens > 20"),
+        writing("update chain_balances set tokens = tokens + 1 where tokens > 12"),
         "mirror and chain differ",
     ),
     "supply off by one": (writing("update chain_mirror set supply = supply + 1"), "supply: mirror"),
