@@ -6,7 +6,7 @@ leave; they are sent again unchanged until a block spends the nonce, or replaced
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -143,10 +143,10 @@ class Broadcaster:
 
     async def _tend(self, one: OpenTransaction) -> int:
         now = self._clock.now()
-        stale = now - one.created_at >= timedelta(seconds=self._policy.bump_delay_s)
+        stale = _is_over(self._policy.bump_delay_s, one.created_at, now)
         if (stale or one.id in self._underpriced) and await self._bump(one):
             return 1
-        due = one.broadcast_at is None or now - one.broadcast_at >= timedelta(seconds=self._policy.rebroadcast_delay_s)
+        due = one.broadcast_at is None or _is_over(self._policy.rebroadcast_delay_s, one.broadcast_at, now)
         if due:
             await self._broadcast(one.id, SignedTransaction(await self._raw(one), one.hash))
         return int(due)
@@ -188,3 +188,8 @@ class Broadcaster:
     async def _signed(self, unsigned: UnsignedTransaction, sender: bytes) -> SignedTransaction:
         (signature,) = await self._signer.sign([(sender, unsigned.digest())])
         return unsigned.signed(signature)
+
+
+def _is_over(delay_s: float, since: datetime, now: datetime) -> bool:
+    """Whether the delay has passed. An instant ahead of now is another clock's: nobody waits for it to come."""
+    return not timedelta() <= now - since < timedelta(seconds=delay_s)

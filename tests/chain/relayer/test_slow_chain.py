@@ -79,6 +79,22 @@ async def test_a_dropped_transaction_is_sent_again_unchanged(slow_desk: Desk) ->
     assert await states(desk) == ["final"]
 
 
+async def test_a_clock_that_is_set_back_puts_nothing_off(slow_desk: Desk) -> None:
+    """What was noted an hour ahead, by a clock that has been set right or by another machine, is due at once."""
+    desk = slow_desk
+    clock = frozen(desk)
+    await issue(desk, 5)
+    async with desk.relayer(broadcast=QUICK) as relayer:
+        await relayer.step()
+        await desk.rpc.call("anvil_dropAllTransactions")
+        clock.advance(seconds(-3_600))
+        assert (await relayer.step()).broadcasts == 1
+        assert (await relayer.step()).broadcasts == 0
+        await mine(desk, 6)
+        await desk.cycle(relayer, 2)
+    assert await states(desk) == ["final"]
+
+
 async def test_a_fee_spike_is_followed_up_to_the_cap(slow_desk: Desk) -> None:
     desk = slow_desk
     clock = frozen(desk)
