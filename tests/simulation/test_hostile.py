@@ -321,6 +321,9 @@ async def test_caps_refuse_in_words_that_we_know(proxy: HostileProxy) -> None:
                 await client.call("eth_getLogs", query)
         proxy.caps = Caps(batch_max=2)
         for proxy.family in SPELLINGS:
+            assert len(await client.batch([("eth_chainId", ())] * 3)) == 3, "smaller batches do"
+        proxy.caps = Caps(batch_max=0)
+        for proxy.family in SPELLINGS:
             with pytest.raises(LimitExceededError):
                 await client.batch([("eth_chainId", ())] * 3)
         proxy.caps = Caps(logs_blocks_max=3, logs_results_max=4, batch_max=3, response_bytes_max=10_000)

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import httpx
 import orjson
 
-from mereau.chain.errors import RpcError, RpcUnavailableError, rpc_error
+from mereau.chain.errors import LimitExceededError, RpcError, RpcUnavailableError, rpc_error
 
 Request = tuple[str, Sequence[Any]]
 """A method with its parameters; bytes stand for 0x-strings. Quantities are written by `quantity`."""
@@ -43,6 +43,7 @@ class RpcClient:
     def __init__(self, url: str, *, timeout_s: float = 30.0, connections_max: int = 8) -> None:
         self.url = url
         self._ids = count(1)
+        self._batch_max = _BATCH_MAX
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
             limits=httpx.Limits(max_connections=connections_max, keepalive_expiry=_KEEP_ALIVE_S),
@@ -83,10 +84,19 @@ class RpcClient:
         return outcomes
 
     async def batch_outcomes(self, requests: Sequence[Request]) -> list[Any]:
-        """As `batch`, with each failed request's RpcError in its place."""
+        """As `batch`, with each failed request's RpcError in its place. A node that refuses so many gets fewer."""
         outcomes: list[Any] = []
-        for start in range(0, len(requests), _BATCH_MAX):
-            outcomes += await self._batch(requests[start : start + _BATCH_MAX])
+        while len(outcomes) < len(requests):
+            part = requests[len(outcomes) : len(outcomes) + self._batch_max]
+            try:
+                outcomes += await self._batch(part)
+            except LimitExceededError:
+                # A batch that is refused as a whole had no effect. Nodes' limits differ, and none tells its own.
+                if len(part) == 1:
+                    raise
+                self._batch_max = len(part) // 2
+            else:
+                self._batch_max = min(_BATCH_MAX, self._batch_max + 1)
         return outcomes
 
     async def _batch(self, requests: Sequence[Request]) -> list[Any]:

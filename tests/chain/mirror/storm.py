@@ -4,6 +4,7 @@ Everything hangs on one seed. After each reorganisation the mirror must equal th
 the supply. Below the final block it must stand still and say so, until an operator lets it follow.
 """
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -100,8 +101,9 @@ class Storm:
         return {"to": self.token.address, "data": contract.encode_call(name, *args)}
 
     async def reorganise(self, depth: int) -> int:
-        """Replace the last `depth` blocks; returns the newest block that stayed."""
+        """Replace the last `depth` blocks; returns the newest block that stayed: what comes again may be the same."""
         fork = await self.token.head() - depth
+        before = await self.hashes(fork + 1, fork + depth)
         gone = [(place, sent) for place in range(depth) for sent in self.mined.pop(fork + 1 + place, [])]
         kept = self.again(gone, depth)
         await self.token.rpc.call("anvil_reorg", depth, [[sent.raw, place] for place, sent in kept])
@@ -111,7 +113,14 @@ class Storm:
         self.tally.returned += len(kept)
         self.tally.blocks_replaced += depth
         self.tally.depths.add(depth)
-        return fork
+        after = await self.hashes(fork + 1, fork + depth)
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=True))
+        return fork + len(list(same))
+
+    async def hashes(self, first: int, last: int) -> list[bytes]:
+        numbers = range(first, last + 1)
+        blocks = await self.token.rpc.batch([("eth_getBlockByNumber", (quantity(n), False)) for n in numbers])
+        return [hex_bytes(block["hash"]) for block in blocks]
 
     def again(self, gone: list[tuple[int, Sent]], depth: int) -> list[tuple[int, Sent]]:
         """What comes back and where. A sender's transactions keep their order: their nonces want it."""

@@ -221,6 +221,32 @@ async def test_large_batches_are_cut_and_small_ones_are_not(chain_url: str) -> N
     assert node.sizes == [1, 200, 200, 1, 200, 200]
 
 
+async def test_a_node_that_refuses_so_many_gets_fewer(chain_url: str) -> None:
+    """No node says how many it takes; the size is found, and found again when the node takes more."""
+
+    class Narrow(Shuffler):
+        """Takes at most `most` requests in a batch."""
+
+        most = 30
+
+        async def answer(self, content: bytes) -> tuple[int, bytes | None]:
+            if len(requests_of(content)[0]) > self.most:
+                error = {"code": -32600, "message": "batch too large: limit exceeded"}
+                return 200, orjson.dumps({"jsonrpc": "2.0", "id": None, "error": error})
+            return await super().answer(content)
+
+    async with Narrow(chain_url, lambda answers: answers) as node, RpcClient(node.url) as client:
+        methods = ["eth_chainId", "eth_syncing"] * 50
+        assert await client.batch([(method, ()) for method in methods]) == [hex(CHAIN_ID), False] * 50
+        assert max(node.sizes) <= 30
+        node.sizes.clear()
+        await client.batch([("eth_chainId", ())] * 50)
+        assert min(node.sizes[:-1]) > 10
+        node.most = 0
+        with pytest.raises(errors.LimitExceededError):
+            await client.batch([("eth_chainId", ())] * 3)
+
+
 async def test_requests_side_by_side_never_get_each_others_answers(rpc: RpcClient) -> None:
     numbers = [index % 3 for index in range(60)]
     answers = await asyncio.gather(*(rpc.call("eth_getBlockByNumber", hex(0), bool(one)) for one in numbers))
