@@ -26,7 +26,7 @@ VOCABULARY = {
     "events", "errors",
 }  # fmt: skip
 EXTRA_WORDS = {
-    "auth": {"dependencies", "idempotency"},
+    "auth": {"dependencies", "idempotency", "once"},
     "wallets": {"keystore", "signing", "derivation"},
 }
 
