@@ -125,8 +125,8 @@ _OPEN_REDEEMERS: Final = text("""
     where batch.kind = 'redeem' and batch.state in ('sealed', 'submitted', 'stuck')
 """)
 _QUEUED: Final = text("""
-    select id, seq, kind, partner_number, wallet, tokens, commitment, call_data, sender, signature, nonce,
-        deadline
+    select id, seq, kind, partner_number, coalesce(wallet, ''), tokens, coalesce(commitment, ''),
+        coalesce(call_data, ''), coalesce(sender, ''), signature, nonce, deadline
     from chain_orders
     where state = 'queued' and id <> all(cast(:deferred as text[]))
         and (kind in ('admin', 'expire') or partner_number = any(cast(:partners as bigint[])))
@@ -224,24 +224,10 @@ async def queued(
         "redeemers": list(await session.scalars(_OPEN_REDEEMERS)),
         "limit": limit,
     }
-    return [_queued_order(row) for row in await session.execute(_QUEUED, parameters)]
-
-
-def _queued_order(row: Row[Any]) -> QueuedOrder:
-    return QueuedOrder(
-        row.id,
-        row.seq,
-        OrderKind(row.kind),
-        row.partner_number,
-        row.wallet or b"",
-        row.tokens,
-        row.commitment or b"",
-        row.call_data or b"",
-        row.sender or b"",
-        row.signature,
-        row.nonce,
-        row.deadline,
-    )
+    return [
+        QueuedOrder(order_id, seq, OrderKind(kind), *rest)
+        for order_id, seq, kind, *rest in await session.execute(_QUEUED, parameters)
+    ]
 
 
 async def sealed_redemptions(session: AsyncSession, batch_id: str) -> list[SealedOrder]:

@@ -18,7 +18,7 @@ from mereau.chain.orders import OrderKind
 from mereau.chain.pinned import PinnedBlock
 from mereau.chain.sealing import Fill, Group, QueuedOrder
 from mereau.chain.signing import SignerRefusedError
-from mereau.chain.simulation import Gas, TooLarge, simulate
+from mereau.chain.simulation import Gas, TooLarge, confirm, simulate
 from mereau.chain.verdicts import Blame, curable, judge
 from mereau.core.clock import Clock
 from mereau.core.db import WriteSession, snapshot
@@ -191,17 +191,20 @@ class Sealer:
         return drafts
 
     async def _simulate(self, drafts: Sequence[Draft], state: ChainState) -> Gas | Revert | TooLarge:
-        outcome = await simulate(
-            state.pinned.rpc,
-            sender=drafts[0].sender,
-            target=drafts[0].target,
-            data=encode_together([draft.call_data for draft in drafts]),
-            gas_max=state.gas_max,
-        )
+        rpc, sender, target = state.pinned.rpc, drafts[0].sender, drafts[0].target
+        data = encode_together([draft.call_data for draft in drafts])
+        if drafts[0].sequence is None:
+            return await simulate(rpc, sender=sender, target=target, data=data, gas_max=state.gas_max)
         orders = sum(len(draft.group.orders) for draft in drafts)
-        if drafts[0].sequence is not None and isinstance(outcome, Gas):
+        expected = self._fill.expected(orders, state.gas_max)
+        if expected is not None:
+            confirmed = await confirm(rpc, sender=sender, target=target, data=data, gas=expected, gas_max=state.gas_max)
+            if confirmed is not None:
+                return confirmed
+        outcome = await simulate(rpc, sender=sender, target=target, data=data, gas_max=state.gas_max)
+        if isinstance(outcome, Gas):
             self._fill.passed(orders, outcome.used, state.gas_max)
-        elif drafts[0].sequence is not None and isinstance(outcome, TooLarge):
+        elif isinstance(outcome, TooLarge):
             self._fill.failed(orders)
         return outcome
 

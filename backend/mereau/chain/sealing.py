@@ -17,6 +17,11 @@ _PRECEDENCE: Final = {
 # Those that only move tokens on a signer's line: what they do depends on nobody else, so that they travel together.
 _SHARING: Final = frozenset({OrderKind.ISSUE, OrderKind.REVERSE, OrderKind.EXPIRE})
 
+_LARGE: Final = 100
+"""Orders from which on a transaction's gas is nearly that of its orders alone."""
+_TRUST: Final = 15
+"""Large transactions between two estimates."""
+
 _ITEM_SIZE: Final = 32
 _SECTION_SIZE: Final = 512
 """Call data of one section beside its items, rounded up: its words, its signature, its place in the Multicall."""
@@ -143,7 +148,7 @@ def _fits(load: Sequence[Group], one: Group, limits: Limits) -> bool:
 
 
 class Fill:
-    """How many orders fit into the gas of one transaction, learned from what estimates say.
+    """How much gas orders need and how many fit into one transaction, learned from what estimates say.
 
     Storage costs what the chain and its fork make of it, and an account's first credit costs three times the
     later ones: no table would stay true. Starts at `orders_max` and never exceeds it.
@@ -151,18 +156,35 @@ class Fill:
 
     def __init__(self, orders_max: int) -> None:
         self._orders_max = orders_max
+        self._gas_per_order = 0
+        self._trusted = 0
         self.orders = orders_max
 
+    def expected(self, orders: int, gas_max: int) -> int | None:
+        """The gas of a large transaction, to be confirmed by running it; None asks for an estimate.
+
+        Every now and then an estimate is due all the same, for what once was needed may be too much by now.
+        """
+        if not self._trusted or orders < _LARGE:
+            return None
+        self._trusted -= 1
+        gas = orders * self._gas_per_order
+        return gas if gas <= gas_max else None
+
     def passed(self, orders: int, gas: int, gas_max: int) -> None:
-        """So many orders needed so much gas: aim at nine tenths of `gas_max`.
+        """So many orders were estimated at so much gas: aim at nine tenths of `gas_max`.
 
         A small transaction says little of large ones, for most of its gas is its own.
         """
+        if orders >= _LARGE:
+            self._gas_per_order = -(-gas * 21 // (20 * orders))
+            self._trusted = _TRUST
         if 2 * orders >= self.orders or 2 * gas >= gas_max:
             self.orders = max(1, min(self._orders_max, orders * gas_max * 9 // (10 * gas)))
 
     def failed(self, orders: int) -> None:
         """So many orders needed more gas than there is."""
+        self._trusted = 0
         self.orders = max(1, min(self.orders, orders // 2))
 
 

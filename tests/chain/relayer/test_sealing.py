@@ -146,6 +146,19 @@ def test_the_fill_follows_what_storage_costs() -> None:
     assert fill.orders == 1_000
 
 
+def test_large_transactions_are_confirmed_at_what_was_learned_until_an_estimate_is_due() -> None:
+    fill = Fill(1_000)
+    assert fill.expected(500, 15_000_000) is None
+    fill.passed(500, 4_000_000, 15_000_000)
+    assert fill.expected(99, 15_000_000) is None
+    expected = [fill.expected(400, 15_000_000) for _ in range(16)]
+    assert expected == [400 * 8_400] * 15 + [None]
+    fill.passed(500, 4_000_000, 15_000_000)
+    assert fill.expected(1_000, 8_000_000) is None
+    fill.failed(1_000)
+    assert fill.expected(400, 15_000_000) is None
+
+
 def test_a_small_transaction_teaches_nothing_about_full_ones() -> None:
     fill = Fill(1_000)
     fill.passed(1, 60_000, 15_000_000)
