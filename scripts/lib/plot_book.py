@@ -88,6 +88,7 @@ BOOK: Final = (
         (
             Row("GET balance", "rps", "Requests a second", _least(1_300)),
             _yardstick("a bare route, one SELECT", "bare_rps", "Requests a second"),
+            Row("GET balance, against the bare route", "rps", limit=_least(0.8, of="bare_rps")),
             Row("GET balance, 32 connections", "p99_ms", "99th percentile, milliseconds", _most(80)),
         ),
     ),
@@ -97,6 +98,7 @@ BOOK: Final = (
         (
             Row("relayer", "credits_per_s", "Credits a second on anvil", _least(4_000)),
             _yardstick("one transaction per credit", "one_by_one_per_s", "Credits a second on anvil"),
+            Row("Relayer, against the yardstick", "credits_per_s", limit=_least(25, of="one_by_one_per_s")),
         ),
     ),
     Sheet(
