@@ -212,6 +212,14 @@ class Desk:
         await self.send(self.actors.admin, call)
 
 
+async def register(desk: Desk, number: int, **changes: Any) -> bytes:
+    """Another partner with a key of its own; its signer."""
+    signer = desk.keys.add(f"{desk.name} partner {number}")
+    terms: dict[str, Any] = {"allowance": None, "period_cap": None, "active": True, **changes}
+    await desk.send(desk.actors.partner_admin, contract.encode_set_partner(number, signer, **terms))
+    return signer
+
+
 async def send_as(rpc: RpcClient, keys: Keys, sender: bytes, data: bytes, target: bytes, gas: int = 3_000_000) -> bytes:
     chain_id = int(await rpc.call("eth_chainId"), 16)
     nonce = int(await rpc.call("eth_getTransactionCount", sender, "pending"), 16)

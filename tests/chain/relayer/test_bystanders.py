@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from chain.relayer.kit import Desk, frozen, seconds
+from chain.relayer.kit import Desk, frozen, register, seconds
 from chain.relayer.proxy import Fault, FaultProxy
 from mereau.chain import contract
 from mereau.chain.broadcasting import BroadcastPolicy
@@ -26,19 +26,10 @@ def estimates_of(partner: int) -> Any:
     return rule
 
 
-async def second_partner(desk: Desk) -> bytes:
-    signer = desk.keys.add(f"{desk.name} second partner")
-    await desk.send(
-        desk.actors.partner_admin,
-        contract.encode_set_partner(2, signer, allowance=None, period_cap=None, active=True),
-    )
-    return signer
-
-
 async def test_a_group_that_the_node_cannot_digest_waits_alone(
     desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient
 ) -> None:
-    await second_partner(desk)
+    await register(desk, 2)
     await desk.enqueue(
         desk.order(OrderKind.ISSUE, desk.member(1), 1),
         replace(desk.order(OrderKind.ISSUE, desk.member(2), 2), partner_number=2),

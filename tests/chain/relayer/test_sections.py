@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from chain.relayer.kit import PARTNER, Desk
+from chain.relayer.kit import PARTNER, Desk, register
 from chain.relayer.proxy import Fault, FaultProxy
 from mereau.chain import contract
 from mereau.chain.orders import NewOrder, OrderKind
@@ -11,13 +11,6 @@ from mereau.chain.rpc import RpcClient, hex_bytes
 from mereau.chain.sealing import Limits
 
 OTHERS = (2, 3, 4)
-
-
-async def register(desk: Desk, number: int, **changes: Any) -> bytes:
-    signer = desk.keys.add(f"{desk.name} partner {number}")
-    terms: dict[str, Any] = {"allowance": None, "period_cap": None, "active": True, **changes}
-    await desk.send(desk.actors.partner_admin, contract.encode_set_partner(number, signer, **terms))
-    return signer
 
 
 def credit(desk: Desk, partner: int, tokens: int = 5) -> NewOrder:
