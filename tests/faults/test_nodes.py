@@ -1,15 +1,18 @@
 """Nodes that are behind, that disagree, that are another chain, and chains that take back their blocks."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from faults.gate import SEND
 from faults.scenes import batch_is, sell
 from faults.stage import DEPTH, Stage
 from fixtures.chain import running_anvil
-from fixtures.hostile import HostileProxy
+from fixtures.hostile import FAULTS, HostileProxy
 
 pytestmark = pytest.mark.node
+
+SPOILT = ["reset_before", "lost_reply", "bad_gateway", "cut_short", "reset_after", "bad_gateway_after", "sent_twice"]
 
 
 async def test_a_flapping_balancer_takes_nothing_back(stage: Stage) -> None:
@@ -27,6 +30,22 @@ async def test_a_flapping_balancer_takes_nothing_back(stage: Stage) -> None:
             await stage.caught_up()
     assert "older_head" in node.suffered
     assert heads == sorted(heads)
+    await stage.assert_exact()
+
+
+async def test_a_network_that_spoils_replies_loses_nothing(stage: Stage) -> None:
+    """One broadcast after the other meets another way in which its reply can go wrong."""
+    await sell(stage)
+    async with HostileProxy(stage.rpc.url, seed=11) as node:
+        for fault in SPOILT:
+            node.plan(replace(FAULTS[fault], methods=frozenset({SEND})))
+        async with stage.working(MEREAU_CHAIN_URL=node.url):
+            while node.suffered != SPOILT:
+                await stage.settled()
+                await sell(stage)
+            await stage.settled()
+            await stage.caught_up()
+    stage.gate.sent += node.sent
     await stage.assert_exact()
 
 
@@ -67,19 +86,14 @@ async def test_a_chain_that_was_reset_is_refused_while_parts_run(stage: Stage) -
 
 @pytest.mark.parametrize("depth", [1, DEPTH - 1])
 async def test_transactions_that_move_to_other_blocks_count_once(stage: Stage, depth: int) -> None:
-    """A fork that holds the same transactions, the last one first where nonces allow, in its last block."""
+    """A fork in which they all stand in its last block."""
     await sell(stage)
     async with stage.working():
         await batch_is(stage, "mined")
         await stage.mine(depth - 1)
         await stage.caught_up()
-    raw: list[Any] = [["0x" + one.hex(), depth - 1] for one in stage.gate.sent]
-    await stage.rpc.call("anvil_reorg", depth + await behind(stage), raw)
+    (row,) = await stage.ledger.rows("select min(block_number) as number from chain_batches where state = 'mined'")
+    blocks = int(await stage.rpc.call("eth_blockNumber"), 16) - row.number + 1
+    await stage.rpc.call("anvil_reorg", blocks, [["0x" + raw.hex(), blocks - 1] for raw in stage.gate.sent])
     await stage.finished()
     await stage.assert_exact()
-
-
-async def behind(stage: Stage) -> int:
-    """How many blocks stand between the first open batch's block and the head."""
-    (row,) = await stage.ledger.rows("select min(block_number) as number from chain_batches where state = 'mined'")
-    return int(await stage.rpc.call("eth_blockNumber"), 16) - row.number
