@@ -21,6 +21,8 @@ NODE: Final = "node"
 """The node contradicts itself or the stored chain, so that nothing is taken from it."""
 SECOND_NODE: Final = "second_node"
 """The second node disagrees, is behind or does not answer."""
+UNBOUND_HASHES: Final = "unbound_hashes"
+"""The chain has transactions of a type of its own, so that their hashes are the node's word; nothing else is."""
 
 # A mirror that can take nothing from its node is stale soon enough, and says so by its age.
 _UNREADY: Final = frozenset({HEAD_AGE})

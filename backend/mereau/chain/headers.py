@@ -44,7 +44,10 @@ _LATER: Final[Sequence[tuple[str, int | None]]] = (
 
 
 class Header(NamedTuple):
-    """What the mirror keeps of a header whose hash it computed. `transactions` are the node's word only."""
+    """What the mirror keeps of a header whose hash it computed.
+
+    `transactions` are the node's word, until they are held against `transactions_root`.
+    """
 
     number: int
     hash: bytes
@@ -53,6 +56,7 @@ class Header(NamedTuple):
     receipts_root: bytes
     bloom: bytes
     transactions: tuple[str, ...]
+    transactions_root: bytes
 
 
 def read_header(answer: Any) -> Header:
@@ -70,6 +74,7 @@ def read_header(answer: Any) -> Header:
             receipts_root=bytes.fromhex(answer["receiptsRoot"][2:]),
             bloom=bytes.fromhex(answer["logsBloom"][2:]),
             transactions=tuple(answer["transactions"]),
+            transactions_root=bytes.fromhex(answer["transactionsRoot"][2:]),
         )
         stated = bytes.fromhex(answer["hash"][2:])
     except (KeyError, TypeError, ValueError, OverflowError) as error:

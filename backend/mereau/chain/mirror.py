@@ -135,7 +135,7 @@ class Mirror:
             return await self._freeze(error.detail)
         if progress.outcome is not StepOutcome.FROZEN:
             self.alarm = None
-            await self._alarms.tell(node=None)
+            await self._alarms.tell(node=None, unbound_hashes=self._reader.unbound)
         return progress
 
     async def _advanced(self) -> bool:

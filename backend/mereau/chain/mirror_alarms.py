@@ -4,11 +4,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mereau.chain.alarms import HEAD_AGE, NODE, SECOND_NODE, set_alarm
+from mereau.chain.alarms import HEAD_AGE, NODE, SECOND_NODE, UNBOUND_HASHES, set_alarm
 from mereau.core.clock import Clock
 from mereau.core.db import transaction
 
-_NAMES: Final = (HEAD_AGE, NODE, SECOND_NODE)
+_NAMES: Final = (HEAD_AGE, NODE, SECOND_NODE, UNBOUND_HASHES)
 
 
 class MirrorAlarms:

@@ -1,8 +1,10 @@
 """Reads a node and lets nothing pass that it cannot prove: headers hashed, linked, receipts under their root."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from mereau.chain.block_transactions import UnknownTypeError, prove_transactions
 from mereau.chain.errors import BlockUnknownError, ForeignChainError, MethodUnsupportedError, RpcError
 from mereau.chain.faults import NodeBehindError, NodeFaultError
 from mereau.chain.headers import Header, bloom_marks, check_links, may_hold, read_header
@@ -36,7 +38,7 @@ class Outcome(NamedTuple):
 
 
 class ProvenBlock(NamedTuple):
-    """A block with the contract's logs. `transaction_hash`es in it are the node's word: no root binds them."""
+    """A block with the contract's logs. Where there is any log or outcome, `transaction_hash`es are proven, too."""
 
     header: Header
     transfers: Sequence[TransferRow]
@@ -45,7 +47,10 @@ class ProvenBlock(NamedTuple):
 
 
 class BlockReader:
-    """Blocks of one chain with the logs of one contract. Every method may raise RpcUnavailableError."""
+    """Blocks of one chain with the logs of one contract. Every method may raise RpcUnavailableError.
+
+    `unbound` says where transactions of a type that is not known here kept hashes from being proven.
+    """
 
     def __init__(self, rpc: RpcClient, *, chain_id: int, contract: bytes) -> None:
         self._rpc = rpc
@@ -53,6 +58,7 @@ class BlockReader:
         self._logs = LogReader(contract)
         self._marks = bloom_marks(contract)
         self._serves_block_receipts = True
+        self.unbound: str | None = None
 
     async def look(self, number: int, *, tags: bool) -> NodeView:
         """The node's head, its block `number` and, with `tags`, its finalised block.
@@ -102,12 +108,16 @@ class BlockReader:
             for header in headers
             if may_hold(header.bloom, self._marks) or not watched.isdisjoint(header.transactions)
         ]
-        answers = dict(zip((header.number for header in wanted), await self._receipts(wanted), strict=True))
-        return [self._block(header, answers.get(header.number), watched) for header in headers]
+        receipts, bodies = await asyncio.gather(self._receipts(wanted), self._bodies(wanted))
+        answers = dict(zip((header.number for header in wanted), zip(receipts, bodies, strict=True), strict=True))
+        return [
+            self._block(header, *answers[header.number], watched)
+            if header.number in answers
+            else ProvenBlock(header, (), (), ())
+            for header in headers
+        ]
 
-    def _block(self, header: Header, receipts: list[dict[str, Any]] | None, watched: frozenset[str]) -> ProvenBlock:
-        if receipts is None:
-            return ProvenBlock(header, (), (), ())
+    def _block(self, header: Header, receipts: list[dict[str, Any]], body: Any, watched: frozenset[str]) -> ProvenBlock:
         proven = prove_receipts(header, receipts)
         transfers, events = self._logs.read(header.number, proven)
         outcomes = [
@@ -115,7 +125,21 @@ class BlockReader:
             for receipt, name in zip(proven, header.transactions, strict=True)
             if name in watched
         ]
+        if events or outcomes:
+            self._bind(header, body)
         return ProvenBlock(header, transfers, events, outcomes)
+
+    def _bind(self, header: Header, body: Any) -> None:
+        """Hold the hashes that stand beside events and outcomes against the header, where the types are known."""
+        if body is None:
+            raise NodeBehindError(f"the node does not have the transactions of block {header.number}")
+        try:
+            prove_transactions(header, body)
+        except UnknownTypeError as error:
+            self.unbound = f"block {header.number} holds {error}: its hashes are the node's word"
+
+    async def _bodies(self, headers: Sequence[Header]) -> list[Any]:
+        return await self._rpc.batch([("eth_getBlockByHash", (header.hash, True)) for header in headers])
 
     async def _receipts(self, headers: Sequence[Header]) -> list[list[dict[str, Any]]]:
         if self._serves_block_receipts:

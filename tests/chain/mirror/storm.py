@@ -6,7 +6,7 @@ the supply. Below the final block it must stand still and say so, until an opera
 
 import itertools
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -40,26 +40,15 @@ class Sent:
 
 
 @dataclass
-class Tally:
-    """What a storm was made of."""
-
-    reorgs: int = 0
-    returned: int = 0
-    blocks_replaced: int = 0
-    frozen: int = 0
-    depths: set[int] = field(default_factory=set)
-
-
-@dataclass
 class Storm:
-    """One chain under way; `mined` holds what stands in which block."""
+    """One chain under way; `mined` holds what stands in which block, `tally` what the storm was made of."""
 
     draw: random.Random
     world: World
     senders: Sequence[LocalAccount]
     floor: int
     mined: dict[int, list[Sent]] = field(default_factory=lambda: defaultdict(list))
-    tally: Tally = field(default_factory=Tally)
+    tally: Counter[str] = field(default_factory=Counter)
 
     @property
     def token(self) -> Token:
@@ -109,10 +98,9 @@ class Storm:
         await self.token.rpc.call("anvil_reorg", depth, [[sent.raw, place] for place, sent in kept])
         for place, sent in kept:
             self.mined[fork + 1 + place].append(sent)
-        self.tally.reorgs += 1
-        self.tally.returned += len(kept)
-        self.tally.blocks_replaced += depth
-        self.tally.depths.add(depth)
+        self.tally["reorgs"] += 1
+        self.tally["returned"] += len(kept)
+        self.tally["blocks_replaced"] += depth
         after = await self.hashes(fork + 1, fork + depth)
         same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=True))
         return fork + len(list(same))
@@ -174,7 +162,7 @@ class Storm:
         state = await self.world.state()
         assert f"below the final block {state.final_number}" in str(state.frozen_reason)
         assert self.world.mirror.alarm == state.frozen_reason
-        self.tally.frozen += 1
+        self.tally["frozen"] += 1
         async with transaction(self.world.engine) as session:
             await mirror_store.unfreeze(session, rewind_to=fork)
 

@@ -141,7 +141,7 @@ def receipts_of(draw: st.DrawFn) -> tuple[list[dict[str, Any]], Header]:
             }
         )  # fmt: skip
     named = tuple(answer["transactionHash"] for answer in answers)
-    return answers, Header(1, bytes(32), bytes(32), 0, bytes(root.root_hash), bytes(256), named)
+    return answers, Header(1, bytes(32), bytes(32), 0, bytes(root.root_hash), bytes(256), named, bytes(32))
 
 
 @FEWER
