@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import uvloop
+
 from fixtures.chain import running_anvil
 from fixtures.db import TEMPLATE, build_template, url_of
 from mereau.core.postgres import EmbeddedPostgres
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 _PROGRESS_EVERY: Final = 100
+_SEEDS_PER_ARENA: Final = 250
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -51,20 +54,24 @@ def _database() -> Iterator[str]:
 
 
 async def _play(seeds: list[int], outcomes: "Queue[Outcome]") -> None:
-    with _database() as database_url, running_anvil(*ANVIL_OPTIONS) as node_url:
-        async with opened_arena(database_url, node_url) as arena:
-            for seed in seeds:
-                outcomes.put(await run_seed(arena, seed))
+    # The node keeps every state that it ever had: a new one from time to time bounds its memory.
+    for start in range(0, len(seeds), _SEEDS_PER_ARENA):
+        with _database() as database_url, running_anvil(*ANVIL_OPTIONS) as node_url:
+            async with opened_arena(database_url, node_url) as arena:
+                for seed in seeds[start : start + _SEEDS_PER_ARENA]:
+                    outcomes.put(await run_seed(arena, seed))
 
 
 def _work(seeds: list[int], outcomes: "Queue[Outcome]") -> None:
-    asyncio.run(_play(seeds, outcomes))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_play(seeds, outcomes))
 
 
 def _tell(outcome: Outcome, *, verbose: bool) -> None:
     if verbose or outcome.violations:
         print(outcome.report())
-        print(f"seed {outcome.seed} ({outcome.digest}): {outcome.operations} operations, calm in {outcome.calm_s} s")
+        said = f"{outcome.operations} operations, calm in {outcome.calm_s} s"
+        print(f"seed {outcome.seed} ({outcome.digest}): {said}", flush=True)
 
 
 def run(options: argparse.Namespace) -> int:

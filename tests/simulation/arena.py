@@ -30,7 +30,8 @@ FINALITY_DEPTH = 4
 MEMBERS = 4
 ALLOWANCE = 200
 GWEI = 10**9
-ANVIL_OPTIONS = ("--timestamp", str(int(START.timestamp())), "--disable-code-size-limit")
+# Left to itself anvil forgets older states, and with them those of blocks that come again after a restore.
+ANVIL_OPTIONS = ("--timestamp", str(int(START.timestamp())), "--prune-history", "1000000")
 
 _TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
 _SEQUENCES = "select sequencename, last_value from pg_sequences where schemaname = 'public'"
@@ -65,8 +66,6 @@ class Arena:
             await self.rpc.call("evm_revert", self._snapshot)
         self._snapshot = await self.rpc.call("evm_snapshot")
         await self.rpc.call("anvil_setNextBlockBaseFeePerGas", quantity(GWEI))
-        # The node keeps no state of the snapshot's own block by its hash: none may be asked for, nor be forked from.
-        await self.rpc.call("evm_mine")
         return int(await self.rpc.call("eth_blockNumber"), 16)
 
 

@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from factories.ledger import START
-from fixtures.hostile import FAULTS, Exchange, Fault
+from fixtures.hostile import FAULTS, Caps, Exchange, Fault
 from fixtures.proxy import Reply
 from mereau.chain.errors import RpcError
 from mereau.core.clock import ManualClock
@@ -24,6 +24,7 @@ from simulation.hands import Hands
 PASSING = (UnavailableError, RpcError, DBAPIError, psycopg.Error)
 """What a process survives and tries again."""
 
+SKEW_MAX = timedelta(hours=1)
 _RELAYER_WRITES = ("seal", "sign", "sign", "broadcast", "broadcast", "bump", "close", "reject", "release", "supersede")
 _MIRROR_WRITES = ("apply", "apply", "finalise", "undo", "touch")
 _VICTIMS = {
@@ -64,7 +65,7 @@ class Storm:
         self._proxy = arena.proxy
         self._breaker = breaker
         self._api = SkewedClock(self.clock)
-        self._lag_blocks = 0
+        self._lag_blocks, self._caps = 0, Caps()
         self._busy: set[Process] = set()
         self._weights = self._drawn_weights()
         self._rpc_faults = chance.sample(sorted(FAULTS), chance.randint(0, 6))
@@ -90,7 +91,6 @@ class Storm:
 
     async def calm(self) -> None:
         """All faults end: of the wire, of clocks, of prices. What was asked for is asked for again."""
-        self._lag_blocks = 0
         self._proxy.calm()
         for clock in self._clocks():
             clock.skew = timedelta()
@@ -106,7 +106,7 @@ class Storm:
         hazards: list[Action] = [
             self.withdraw, self.ask_twice_at_once, self.ask_and_break, self.break_relayer, self.break_mirror,
             self.interrupt_relayer, self.interrupt_mirror, self.take_over, self.end_backends, self.drop, self.spike,
-            self.reorganise, self.roll_back, self.spend_nonce, self.skew, self.lag,
+            self.reorganise, self.roll_back, self.spend_nonce, self.skew, self.lag, self.cap,
         ]  # fmt: skip
         weights: dict[Action, int] = {self.ask: 8, self.relay: 9, self.mine: 7, self.mirror: 7, self.activate: 1}
         return weights | {one: self._chance.randint(1, 4) for one in hazards if self._chance.random() < 0.5}
@@ -184,9 +184,9 @@ class Storm:
 
     async def skew(self) -> str:
         clocks = self._clocks()
-        place, hours = self._chance.randrange(len(clocks)), self._chance.choice((-1, 0, 0, 1))
-        clocks[place].skew = timedelta(hours=hours)
-        return f"clock {place} is {hours} h ahead"
+        place, sign = self._chance.randrange(len(clocks)), self._chance.choice((-1, 0, 0, 1))
+        clocks[place].skew = sign * SKEW_MAX
+        return f"clock {place} is {clocks[place].skew} ahead"
 
     # Chain and node.
 
@@ -216,6 +216,10 @@ class Storm:
         self._lag_blocks = self._chance.choice((0, 1, 2, 3))
         return f"{self._lag_blocks} blocks behind"
 
+    async def cap(self) -> str:
+        self._caps = self._chance.choice((Caps(), Caps(batch_max=4), Caps(response_bytes_max=4_000)))
+        return str(self._caps)
+
     # Means.
 
     def _clocks(self) -> list[SkewedClock]:
@@ -237,7 +241,7 @@ class Storm:
         if not honest:
             rate = self._chance.choice((0, 0, 0.1, 0.4))
             self._proxy.storm(dict.fromkeys(self._rpc_faults, rate), self._chance.getrandbits(32))
-            self._proxy.lag_blocks = self._lag_blocks
+            self._proxy.lag_blocks, self._proxy.caps = self._lag_blocks, self._caps
         self._busy.add(process)
         try:
             outcome = await process.live()
