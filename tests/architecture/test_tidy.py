@@ -206,7 +206,7 @@ def test_nothing_names_a_machine_or_a_registry() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("script", ["up", "demo", "test", "check", "fix", "bench", "plots"])
+@pytest.mark.parametrize("script", ["up", "demo", "test", "check", "fix", "bench", "plots", "simulate"])
 def test_scripts_say_what_they_do(script: str) -> None:
     path = ROOT / "scripts" / script
     assert path.stat().st_mode & 0o111, f"{script} is not executable"
