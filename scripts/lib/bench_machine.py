@@ -17,13 +17,18 @@ def machine() -> dict[str, str | int | float]:
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
+        "memory_mib": memory_mib(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "loop_s": round(min(_loop_s() for _ in range(3)), 3),
         "fsync_ms": round(_fsync_ms(), 2),
         "load": round(os.getloadavg()[0], 2),
     }
+
+
+def memory_mib() -> int:
+    """All of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
 def _cpu() -> str:

@@ -1,6 +1,7 @@
 """What ten thousand, a hundred thousand, one million and ten million members do to reading, mirroring and size.
 
-The embedded PostgreSQL as it comes, and the API as the one process beside it. Tables grow from one size to the next.
+The embedded PostgreSQL with half of the machine's memory, as an installation of millions is advised to give it, at
+every size alike; the API is the one process beside it. Tables grow from one size to the next.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import bench_members
 import psycopg
 from bench_accept import spread
 from bench_load import drive, request_text
+from bench_machine import memory_mib as machine_memory_mib
 from bench_mirror import Shape, Stage, build, mirror_once, open_batches
 from bench_stack import command, free_port, scratch, until_ready
 from bench_world import CONNECTIONS
@@ -79,11 +81,12 @@ class Site:
 def scale(options: argparse.Namespace) -> Figures:
     """Medians over `--repeat` runs at each size up to `--members`; spread is the largest less the smallest."""
     draw = random.Random("mereau scale")  # noqa: S311 - a benchmark needs repeatable draws, not secrets
-    figures: Figures = {"connections": CONNECTIONS, "runs": options.repeat}
+    memory_mib = machine_memory_mib() // 2
+    figures: Figures = {"connections": CONNECTIONS, "runs": options.repeat, "postgres_memory_mib": memory_mib}
     with scratch() as folder:
         folder.chmod(0o755)
         write_private(Layout(folder).voucher_secret, bytes(32).hex())
-        with EmbeddedPostgres(folder / "postgres", folder / "postgres.log") as server:
+        with EmbeddedPostgres(folder / "postgres", folder / "postgres.log", memory_mib=memory_mib) as server:
             migrate(server.url)
             site = Site(server.url, folder, asyncio.run(_keys(server.url)), draw)
             there = 0

@@ -31,6 +31,8 @@ def test_a_plan_generates_a_password_only_where_none_is_given(tmp_path: Path) ->
     plan = plan_of(Settings(data_dir=tmp_path), with_api=True)
     assert plan.password_file == str(tmp_path / "keystore.password")
     assert (plan.chain_id, plan.port, plan.with_api) == (EMBEDDED_CHAIN_ID, 8000, True)
+    assert plan.postgres_memory_mib == 8
+    assert plan_of(Settings(data_dir=tmp_path, postgres_memory_mib=64), with_api=True).postgres_memory_mib == 64
     given = Settings(data_dir=tmp_path, keystore_password=SecretStr("x"))
     assert plan_of(given, with_api=False).password_file is None
     file = Settings(data_dir=tmp_path, keystore_password_file=Path("/run/secrets/x"), chain_id=1)

@@ -10,7 +10,7 @@ import pytest
 
 from mereau.cli.supervisor import Plan, free_port, port_or_free
 
-PLAN = Plan("/data", None, "http://127.0.0.1:1", 7, 0, "127.0.0.1", 8000, None)
+PLAN = Plan("/data", None, "http://127.0.0.1:1", 7, 0, "127.0.0.1", 8000, None, 8)
 
 
 def test_a_plan_survives_its_journey_through_the_command_line() -> None:
@@ -56,7 +56,7 @@ def test_the_supervisor_stays_light() -> None:
 def test_a_start_that_cannot_be_made_ends_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "postgres").write_text("not a directory")
-    plan = Plan(str(tmp_path / "data"), None, None, 7, 0, "127.0.0.1", 0, str(tmp_path / "data/keystore.password"))
+    plan = Plan(str(tmp_path / "data"), None, None, 7, 0, "127.0.0.1", 0, str(tmp_path / "data/keystore.password"), 8)
     done = subprocess.run(
         [sys.executable, "-m", "mereau.cli.supervisor", plan.to_json()], capture_output=True, text=True, check=False
     )

@@ -50,6 +50,12 @@ def wait_until_gone(pid: int, limit_s: float = 10) -> None:
         time.sleep(0.01)
 
 
+def test_its_memory_is_what_it_was_given(made: EmbeddedPostgres) -> None:
+    for memory_mib in (8, 64):
+        with EmbeddedPostgres(made.directory, made.log, memory_mib=memory_mib) as server:
+            assert execute(server, "show shared_buffers") == [(f"{memory_mib}MB",)]
+
+
 def test_a_fresh_directory_becomes_a_tuned_server(made: EmbeddedPostgres) -> None:
     with made:
         settings = dict(

@@ -40,6 +40,7 @@ def plan_of(settings: Settings, *, with_api: bool, chain_port: int = 0) -> Plan:
         host=settings.host,
         port=settings.port,
         password_file=None if given else str(Layout(settings.data_dir).keystore_password),
+        postgres_memory_mib=settings.postgres_memory_mib,
         with_api=with_api,
     )
 

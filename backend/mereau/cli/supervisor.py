@@ -44,6 +44,7 @@ class Plan:
     host: str
     port: int
     password_file: str | None
+    postgres_memory_mib: int
     with_api: bool = True
     errand: Sequence[str] = ()
     serve: bool = True
@@ -97,7 +98,9 @@ class Stack:
         self._layout = Layout(Path(plan.data_dir))
         self._lock = descriptor
         self._children: list[Running] = []
-        self._postgres = EmbeddedPostgres(self._layout.postgres, self._layout.log("postgres"))
+        self._postgres = EmbeddedPostgres(
+            self._layout.postgres, self._layout.log("postgres"), memory_mib=plan.postgres_memory_mib
+        )
         self._database_url = plan.database_url or self._postgres.url
         self._chain_url = plan.chain_url or f"http://{_LOOPBACK}:{port_or_free(_LOOPBACK, plan.chain_port)}"
         host = f"[{plan.host}]" if ":" in plan.host else plan.host

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     block_gas_percent_max: int = Field(default=50, ge=1, le=100, description="Share of a block for one transaction.")
     funds_batches_min: int = Field(default=10, ge=1, description="Alarm below gas money for so many full batches.")
     rate_limit_per_minute: int = Field(default=120_000, ge=1, description="Requests of one API key, per process.")
+    postgres_memory_mib: int = Field(default=8, ge=1, description="Cache of the embedded PostgreSQL.")
     pool_connections_max: int = Field(default=8, ge=1, description="Database connections per process.")
     log_format: Literal["console", "json"] = "console"
     log_level: str = "INFO"

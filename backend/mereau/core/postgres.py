@@ -33,12 +33,10 @@ _ROOT: Final = 0
 _PID_FILE_LINES: Final = 8
 _PRIVATE: Final = 0o700
 
-# One machine, a handful of connections. Shared buffers are small because each back end's resident memory counts
-# them again; the kernel's page cache holds the tables.
+# One machine, a handful of connections.
 _SETTINGS: Final = {
     "listen_addresses": "",
     "max_connections": "40",
-    "shared_buffers": "8MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "32MB",
     "effective_cache_size": "512MB",
@@ -80,11 +78,14 @@ def launch_command(command: list[str], *, stop_signal: int, account: Account | N
 class EmbeddedPostgres:
     """One server on `directory` (its PGDATA). Call `prepare`, run `command`, ask `is_ready`; or `start`.
 
-    As root the server runs as the owner of an existing directory, else as `postgres` or `nobody`.
+    As root the server runs as the owner of an existing directory, else as `postgres` or `nobody`. Its own cache of
+    `memory_mib` is small by default, for each back end's resident memory counts it again; the kernel's page cache
+    holds the tables. From a million members on, a cache of their size keeps reads off the disk.
     """
 
-    def __init__(self, directory: Path, log: Path) -> None:
+    def __init__(self, directory: Path, log: Path, *, memory_mib: int = 8) -> None:
         self.directory = directory.absolute()
+        self.memory_mib = memory_mib
         self.log = log.absolute()
         self._process: subprocess.Popen[bytes] | None = None
         self._log_mark = 0
@@ -103,6 +104,7 @@ class EmbeddedPostgres:
     def command(self) -> list[str]:
         """The child process to start after `prepare`; its process id is the server's."""
         settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        settings.append(f"-cshared_buffers={self.memory_mib}MB")
         server = [_binary("postgres"), "-D", str(self.directory), "-k", str(self.socket_dir), *settings]
         # SIGINT is PostgreSQL's fast shutdown: open transactions roll back, nothing waits for clients.
         return launch_command(server, stop_signal=signal.SIGINT, account=self._account())
