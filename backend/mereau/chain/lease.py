@@ -76,7 +76,13 @@ class Lease:
         return self._epoch
 
     async def wait(self, timeout_s: float) -> bool:
-        """Whether a notification came on the lease's channels within `timeout_s` seconds."""
+        """Whether a notification came on the lease's channels within `timeout_s` seconds.
+
+        Raises psycopg.OperationalError as `acquire` does.
+        """
+        return await self._in_time(self._wait(timeout_s), more_s=timeout_s)
+
+    async def _wait(self, timeout_s: float) -> bool:
         connection = await self._connected()
         return bool([notice async for notice in connection.notifies(timeout=timeout_s, stop_after=1)])
 
@@ -107,14 +113,15 @@ class Lease:
             heart.cancel()
             await asyncio.wait({heart})
 
-    async def _in_time(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """What the work returns. Raises psycopg.OperationalError where the server is silent for the patience.
+    async def _in_time(self, work: Coroutine[Any, Any, Result], *, more_s: float = 0) -> Result:
+        """What the work returns. Raises psycopg.OperationalError where the server is silent for the patience, and
+        `more_s` where the work may take that long by itself.
 
         The connection is closed before the work is cancelled: psycopg would else wait for the server to confirm it.
         """
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task}, timeout=self._patience_s)
+            await asyncio.wait({task}, timeout=self._patience_s + more_s)
             if not task.done():
                 await self._drop()
                 raise psycopg.OperationalError(f"the database was silent for {self._patience_s:g} s")

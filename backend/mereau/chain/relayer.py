@@ -68,7 +68,7 @@ class RelayerPolicy:
     """
 
     seal_delay_s: float = 1.0
-    window_orders_max: int = 4_000
+    window_orders_max: int = 10_000
     in_flight_max: int = 16
     open_batches_max: int = 256
     poll_delay_s: float = 5.0
@@ -144,6 +144,7 @@ class Relayer:
         self._on_rejected = on_rejected
         self._lease = Lease(engine, LEASE_NAME, (ORDERS_CHANNEL, BLOCKS_CHANNEL))
         self._crew: _Crew | None = None
+        self._passed_over: frozenset[int] = frozenset()
         self._seen_number = -1
         self._final_number = -1
 
@@ -236,20 +237,27 @@ class Relayer:
 
     async def _seal(self, crew: "_Crew", work: _Work, state: ChainState, tally: Tally, room: int) -> None:
         """Seal what the window holds, in at most `room` transactions."""
-        known = [number for number, terms in state.partners.items() if terms.known]
+        known = [number for number, terms in state.partners.items() if terms.known and number not in self._passed_over]
+        limit = min(self._policy.window_orders_max, room * crew.fill.orders)
+        if limit <= 0:
+            return
         async with snapshot(self._engine) as session:
             window = await queries.queued(
                 session,
                 deferred=crew.sealer.deferrals.excluded(work.oldest_open_seq),
                 partners=known,
-                limit=self._policy.window_orders_max,
+                limit=limit,
             )
+        # Lines that wait may fill the whole window: every other pass looks past them.
+        self._passed_over = frozenset()
         limits = replace(self._policy.limits, orders_max=crew.fill.orders)
         for load in loads(group(window, limits), limits):
             open_batches = len(work.batches) + tally.batches
             if tally.transactions >= room or open_batches >= self._policy.open_batches_max:
                 return
             await crew.sealer.seal(load, state, tally)
+        if len(window) == limit:
+            self._passed_over = frozenset(partner for _, partner in tally.waiting if partner is not None)
 
     async def _work(self, crew: "_Crew") -> _Work:
         async with snapshot(self._engine) as session:

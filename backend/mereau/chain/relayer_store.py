@@ -6,9 +6,9 @@ Every session comes from `Lease.writing`, which has checked the fencing epoch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, cast
 
-from sqlalchemy import insert, text
+from sqlalchemy import CursorResult, insert, text
 
 from mereau.chain.models import Attempt, Batch, Section, Transaction
 from mereau.chain.orders import OrderKind
@@ -32,7 +32,6 @@ _LINK: Final = text("""
     from unnest(cast(:ids as text[]), cast(:nonces as bigint[]), cast(:deadlines as bigint[])) with ordinality
         as link (id, nonce, deadline, position)
     where orders.id = link.id and orders.state = 'queued'
-    returning orders.id
 """)
 _SUBMITTED: Final = text("""
     update chain_batches as batch set state = 'submitted' from chain_sections as section
@@ -106,8 +105,8 @@ async def seal(session: WriteSession, batch: SealedBatch) -> None:
         "nonces": [nonce for nonce, _ in batch.signed],
         "deadlines": [deadline for _, deadline in batch.signed],
     }
-    linked = (await session.scalars(_LINK, parameters)).all()
-    if len(linked) != len(batch.order_ids):
+    linked = await session.execute(_LINK, parameters)
+    if cast("CursorResult[Any]", linked).rowcount != len(batch.order_ids):
         raise RuntimeError("an order left the queue while its batch was sealed")
 
 

@@ -117,6 +117,19 @@ async def test_a_missing_partner_key_holds_up_its_own_line_only(desk: Desk) -> N
     assert await held(desk) == [5, 5, 0, 0]
 
 
+async def test_a_line_that_waits_does_not_fill_every_window(desk: Desk) -> None:
+    signer = await register(desk, 2)
+    await desk.enqueue(*(credit(desk, 2) for _ in range(3)), credit(desk, PARTNER))
+    desk.keys.drop(signer)
+    async with desk.relayer(window_orders_max=2) as relayer:
+        assert (await desk.cycle(relayer)).orders == 0
+        assert (await desk.cycle(relayer)).orders == 1
+        assert (await desk.cycle(relayer)).orders == 0
+        desk.keys.add(f"{desk.name} partner 2")
+        await desk.cycle(relayer, 3)
+    assert await held(desk) == [5, 15, 0, 0]
+
+
 async def test_what_a_node_finds_too_large_together_goes_in_halves(
     desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient
 ) -> None:
