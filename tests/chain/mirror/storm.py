@@ -22,6 +22,7 @@ from mereau.chain import contract, mirror_store
 from mereau.chain.finality import Finality
 from mereau.chain.mirror import StepOutcome
 from mereau.chain.models import Block
+from mereau.chain.pace import Pace
 from mereau.chain.rpc import RpcClient, hex_bytes, quantity
 from mereau.core.db import transaction
 
@@ -167,18 +168,23 @@ class Storm:
             await mirror_store.unfreeze(session, rewind_to=fork)
 
 
-async def reorg_storm(engine: AsyncEngine, rpc: RpcClient, seed: int, count: int) -> Storm:
-    """`count` reorganisations of depth 1 to 64, and one in twenty deeper than finality."""
-    draw = random.Random(f"reorgs {seed}")
+async def begun(engine: AsyncEngine, rpc: RpcClient, seed: int, pace: Pace | None = None) -> Storm:
+    """A token with four partners, a mirror that has not looked yet, and a node that mines when it is told to."""
     bank = Account.from_key(ANVIL_KEY)
     token = await deploy(rpc, bank, Account.from_key(b"\x07" * 32))
     senders = [Account.from_key(bytes([7, number]) + bytes(30)) for number in range(1, SENDERS + 1)]
     await fund(rpc, bank, [address(sender) for sender in senders])
     for partner in range(2, SENDERS + 1):
         await token.send(register_call(address(token.partner), partner))
-    world = mirror_of(engine, token, finality=Finality.by_depth(DEPTH_MAX))
     await rpc.call("evm_setAutomine", False)
-    storm = Storm(draw, world, senders, floor=await token.head())
+    world = mirror_of(engine, token, finality=Finality.by_depth(DEPTH_MAX), pace=pace)
+    return Storm(random.Random(f"reorgs {seed}"), world, senders, floor=await token.head())
+
+
+async def reorg_storm(engine: AsyncEngine, rpc: RpcClient, seed: int, count: int) -> Storm:
+    """`count` reorganisations of depth 1 to 64, and one in twenty deeper than finality."""
+    storm = await begun(engine, rpc, seed)
+    draw = storm.draw
     await rpc.call("anvil_mine", hex(DEPTH_MAX + 32))
     await storm.follow()
     for _ in range(count):
@@ -187,7 +193,7 @@ async def reorg_storm(engine: AsyncEngine, rpc: RpcClient, seed: int, count: int
             await storm.follow()
         deep = draw.random() < 0.05
         fork = await storm.reorganise(draw.randint(DEPTH_MAX + 5, DEPTH_MAX + 20) if deep else draw.randint(1, 64))
-        if fork < (await world.state()).final_number:
+        if fork < (await storm.world.state()).final_number:
             await storm.expect_frozen(fork)
         assert await storm.follow() is StepOutcome.IDLE
         await storm.expect_truth()
