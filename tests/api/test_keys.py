@@ -173,6 +173,18 @@ async def test_the_keyring_forgets_the_oldest(
     assert await keyring.authenticate(site, f"Bearer {world.keys['operator']}") is not first
 
 
+async def test_requests_that_miss_a_key_together_ask_once(world: ApiWorld, engine: AsyncEngine) -> None:
+    site, keyring = make_site(engine, ManualClock(datetime.now(UTC))), Keyring()
+    header = f"Bearer {world.keys['operator']}"
+    tasks = [asyncio.create_task(keyring.authenticate(site, header)) for _ in range(5)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert all(principal is found[1] for principal in found[1:])
+    assert not keyring._loading
+
+
 async def test_unknown_keys_are_not_remembered(world: ApiWorld, engine: AsyncEngine) -> None:
     keyring = Keyring()
     with pytest.raises(UnauthenticatedError):

@@ -17,8 +17,8 @@ def build_routes() -> list[BaseRoute]:
     Routers included in routers would be matched again at every level, for every request.
     """
     parts = (
-        sales.router,
         ledger.router,
+        sales.router,
         members.router,
         rewards.router,
         rules.router,

@@ -1,5 +1,6 @@
 """The caller of a request, as endpoints take it: `caller: Annotated[Principal, allowed(Scope.SALES_READ)]`."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from typing import Any, Final
@@ -27,6 +28,7 @@ class Keyring:
     def __init__(self, ttl_s: float = CACHE_TTL_S) -> None:
         self._ttl_s = ttl_s
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._loading: dict[bytes, asyncio.Task[Principal | None]] = {}
 
     async def authenticate(self, site: Site, header: str | None) -> Principal:
         """As auth.service.authenticate; unknown keys are not remembered, expiry is looked at each time."""
@@ -34,28 +36,36 @@ class Keyring:
         if key is None:
             raise service.unauthenticated()
         digest = digest_of(key)
-        at_s = time.monotonic()
         found = self._known.get(digest)
-        if found is not None and at_s - found[0] < self._ttl_s:
-            principal = found[1]
+        if found is not None and time.monotonic() - found[0] < self._ttl_s:
+            principal: Principal | None = found[1]
         else:
-            async with AsyncSession(site.reads) as session:
-                loaded = await service.find_principal(session, digest)
-            if loaded is None:
-                self._known.pop(digest, None)
-                raise service.unauthenticated()
-            principal = loaded
-            self._remember(digest, at_s, principal)
-        if service.is_expired(principal, site.clock.now()):
+            principal = await self._load_once(site, digest)
+        if principal is None or service.is_expired(principal, site.clock.now()):
             raise service.unauthenticated()
         return principal
 
-    def _remember(self, digest: bytes, at_s: float, principal: Principal) -> None:
-        # `at_s` is before the query: the time to live counts from the oldest moment that the row can show.
+    async def _load_once(self, site: Site, digest: bytes) -> Principal | None:
+        """Requests that miss the same key together wait for one query; one that is cancelled does not end it."""
+        loading = self._loading.get(digest)
+        if loading is None:
+            loading = self._loading[digest] = asyncio.create_task(self._load(site, digest))
+            loading.add_done_callback(lambda _: self._loading.pop(digest))
+        return await asyncio.shield(loading)
+
+    async def _load(self, site: Site, digest: bytes) -> Principal | None:
+        # Before the query: the time to live counts from the oldest moment that the row can show.
+        at_s = time.monotonic()
+        async with AsyncSession(site.reads) as session:
+            principal = await service.find_principal(session, digest)
+        if principal is None:
+            self._known.pop(digest, None)
+            return None
         self._known[digest] = (at_s, principal)
         self._known.move_to_end(digest)
         if len(self._known) > _CACHE_KEYS_MAX:
             self._known.popitem(last=False)
+        return principal
 
 
 class _Allowed(SecurityBase):

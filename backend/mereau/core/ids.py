@@ -24,4 +24,4 @@ def new_id(prefix: str, at: datetime) -> str:
 def is_id(prefix: str, text: str) -> bool:
     """Whether `text` has the form of an id of this kind; says nothing of its existence."""
     head, _, tail = text.partition("_")
-    return head == prefix and len(tail) == ULID_LENGTH and all(char in ALPHABET for char in tail)
+    return head == prefix and len(tail) == ULID_LENGTH and not tail.strip(ALPHABET)

@@ -8,14 +8,16 @@ which no field of the API takes, so that `1.0` and `1e3` fail with the pointer o
 import json
 import re
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Final, NoReturn
 
 from mereau.core.errors import FieldError, MalformedError
 
 DEPTH_MAX: Final = 32
-_OPENERS: Final = "[{"
+_STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+_BRACKET: Final = re.compile(r"[\[\]{}]")
 # The closing quote is optional and the repetition possessive: an unterminated string is passed over once.
-_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 class _Repeated(dict[str, object]):
@@ -51,15 +53,9 @@ def escape_pointer(token: str) -> str:
 def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= DEPTH_MAX:
         return
-    depth = 0
-    for match in _STRUCTURE.finditer(text):
-        mark = match.group()
-        if mark in _OPENERS:
-            depth += 1
-            if depth > DEPTH_MAX:
-                raise MalformedError(f"The body is nested deeper than {DEPTH_MAX} levels.")
-        elif not mark.startswith('"'):
-            depth -= 1
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEPTH_MAX:
+        raise MalformedError(f"The body is nested deeper than {DEPTH_MAX} levels.")
 
 
 def _decode(text: str, repeated: list[_Repeated]) -> object:

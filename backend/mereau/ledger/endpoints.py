@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from mereau.auth.dependencies import allowed
 from mereau.auth.domain import Principal, Scope
-from mereau.core.http import V1, Paging, Reads, SiteHere, answer, answer_page, known_id, not_found, problems
+from mereau.core.http import V1, Paging, Reads, answer, answer_page, known_id, not_found, problems, site_of
 from mereau.core.pagination import cut_page
 from mereau.core.schemas import PageOut
 from mereau.ledger import queries
@@ -19,12 +20,12 @@ router = APIRouter(prefix=f"{V1}/members", tags=["Members"])
 
 @router.get("/{member_id}/balance", response_model=MemberBalanceOut, responses=problems(404))
 async def get_balance(
-    member_id: str, caller: Annotated[Principal, allowed(Scope.LEDGER_READ)], site: SiteHere
+    member_id: str, caller: Annotated[Principal, allowed(Scope.LEDGER_READ)], request: Request
 ) -> Response:
     """What the member has; for members their own alone."""
     _check_owner(member_id, caller)
-    # The most frequent request of all: one statement needs no session around it.
-    async with site.reads.connect() as connection:
+    # The most frequent request of all: one statement needs no session around it, nor a dependency that makes one.
+    async with site_of(request).reads.connect() as connection:
         balance = await find_balance(connection, member_id)
     if balance is None:
         raise not_found("mem")
