@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from mereau.chain import mirror_batches, queries, relayer_queries
+from mereau.chain import mirror_batches, mirror_store, queries, relayer_queries
 from mereau.core.db import snapshot, transaction
 from mereau.core.migrate import check_schema
 
@@ -21,6 +21,10 @@ BATCHES = text("""
     insert into chain_batches (id, kind, sender, call_data, order_count, tokens, gas_limit, state)
     select 'bat_' || n, 'redeem', '', '', 2, 1, 1, case when n > 3990 then 'submitted' else 'final' end
     from generate_series(1, 4000) as n
+""")
+TRANSFERS = text("""
+    insert into chain_transfers (block_number, log_index, source, target, tokens)
+    select n, 0, decode(repeat('00', 20), 'hex'), decode(md5(n::text), 'hex'), 1 from generate_series(1, 20000) as n
 """)
 ORDERS = text("""
     insert into chain_orders (id, kind, tokens, commitment, state, batch_id, batch_index)
@@ -69,3 +73,15 @@ async def test_a_partners_events_are_found_by_index(full: AsyncEngine) -> None:
 async def test_another_lines_events_do_not_count(full: AsyncEngine, partner: int | None, sequence: int) -> None:
     async with snapshot(full) as session:
         assert await relayer_queries.line_consumption(session, partner, sequence) is None
+
+
+@pytest.mark.parametrize("analysed", [True, False])
+async def test_adding_up_a_chunk_reads_that_chunk_alone(engine: AsyncEngine, *, analysed: bool) -> None:
+    """Whether or not statistics are there yet: a backfill must not read its own history again and again."""
+    async with transaction(engine) as session:
+        await session.execute(TRANSFERS)
+        if analysed:
+            await session.execute(text("analyze chain_transfers"))
+    steps = await plan(engine, mirror_store._APPLY.text, first=19_000, last=19_025, zero=bytes(20))
+    assert "pk_chain_transfers" in steps
+    assert "Seq Scan on chain_transfers" not in steps
