@@ -19,6 +19,8 @@ from fixtures.spellings import SPELLINGS
 from mereau.chain.errors import LimitExceededError, RpcUnavailableError
 from mereau.chain.rpc import RpcClient
 
+pytestmark = pytest.mark.node
+
 # Creation code that emits four empty logs and stops.
 FOUR_LOGS = "0x" + "60006000a0" * 4 + "00"
 BANK = Account.from_key(ANVIL_KEY)
