@@ -18,7 +18,10 @@ from sqlalchemy.orm import Session
 Moment = Literal["before", "after"]
 
 # Loaded once and forked: starting a part then costs milliseconds instead of seconds.
-_PRELOADED = ("pytest", "mereau.worker.__main__", "mereau.cli.serve_api", "mereau.app", "eth_keyfile.keyfile")
+_PRELOADED = (
+    "pytest", "mereau.worker.__main__", "mereau.cli.serve_api", "mereau.app", "eth_keyfile.keyfile", "httpcore",
+    "uvicorn.protocols.http.httptools_impl", "uvicorn.protocols.websockets.auto",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Which revision of the schema a database is at, and which one this code is written for."""
 
-import asyncio
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +18,7 @@ async def schema_revision(session: AsyncSession) -> str | None:
 
 async def check_revision(session: AsyncSession) -> None:
     """Raise ConfigurationError where the database is at another revision than this code needs."""
-    revision, newest = await schema_revision(session), await asyncio.to_thread(_newest_revision)
+    revision, newest = await schema_revision(session), newest_revision()
     if revision != newest:
         raise ConfigurationError(
             f"The database is at revision {revision}, this code needs {newest}: run `mereau migrate`."
@@ -27,8 +26,10 @@ async def check_revision(session: AsyncSession) -> None:
 
 
 @cache
-def _newest_revision() -> str | None:
-    # Late import: it takes 100 ms, and is asked once in the life of a process.
-    from alembic.script import ScriptDirectory
+def newest_revision() -> str:
+    """The revision that this code is written for: they count up, and each migration's file begins with its own.
 
-    return ScriptDirectory(str(Path(mereau.__file__).parent / "migrations")).get_current_head()
+    Read from the names, because Alembic takes a third of a second and ten megabytes to say the same.
+    """
+    versions = Path(mereau.__file__).parent / "migrations" / "versions"
+    return max(path.name.partition("_")[0] for path in versions.glob("[0-9]*.py"))
