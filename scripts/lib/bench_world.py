@@ -52,8 +52,10 @@ class World:
         return str(json.loads((self.folder / "run.json").read_text())["database_url"])
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database answers; nothing to a statement that has no rows."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
-            return connection.execute(query).fetchall()
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
 
     def call(self, path: str, body: object) -> dict[str, Any]:
         """One write by the operator."""
