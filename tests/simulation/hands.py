@@ -5,16 +5,19 @@ from contextlib import suppress
 from typing import Any
 
 from mereau.chain.errors import RpcError
-from mereau.chain.rpc import RpcClient, quantity
-from simulation.arena import FINALITY_DEPTH, GWEI
+from mereau.chain.rpc import quantity
+from mereau.chain.transactions import Fees, UnsignedTransaction
+from simulation.arena import FINALITY_DEPTH, GWEI, Arena
 
 
 class Hands:
     """`highest` is the highest head that anybody can have seen: finality counts from there."""
 
-    def __init__(self, rpc: RpcClient, relayer: bytes, head: int) -> None:
-        self._rpc = rpc
-        self._relayer = relayer
+    def __init__(self, arena: Arena, head: int) -> None:
+        self._rpc = arena.rpc
+        self._signer = arena.signer
+        self._chain_id = arena.deployment.chain_id
+        self._relayer = arena.roles["relayer"]
         self.highest = head + FINALITY_DEPTH
 
     async def head(self) -> int:
@@ -71,14 +74,11 @@ class Hands:
         """A stranger with the relayer's key, who may take a nonce that one of ours holds in the pool."""
         tag = chance.choice(("latest", "pending"))
         nonce = int(await self._rpc.call("eth_getTransactionCount", self._relayer, tag), 16)
-        transaction = {
-            "from": self._relayer, "to": self._relayer, "nonce": quantity(nonce), "gas": quantity(21_000),
-            "maxFeePerGas": quantity(400 * GWEI), "maxPriorityFeePerGas": quantity(100 * GWEI),
-        }  # fmt: skip
+        fees = Fees(400 * GWEI, 100 * GWEI)
+        unsigned = UnsignedTransaction(self._chain_id, nonce, fees, 21_000, self._relayer, b"")
+        (signature,) = await self._signer.sign([(self._relayer, unsigned.digest())])
         with suppress(RpcError):
-            await self._rpc.call("anvil_impersonateAccount", self._relayer)
-            await self._rpc.call("eth_sendTransaction", transaction)
-        await self._rpc.call("anvil_stopImpersonatingAccount", self._relayer)
+            await self._rpc.call("eth_sendRawTransaction", unsigned.signed(signature).raw)
         return tag
 
     async def _transactions(self, first: int, last: int) -> list[str]:

@@ -69,7 +69,7 @@ async def _opened_storm(arena: Arena, outcome: Outcome) -> AsyncIterator[Storm]:
     head = await arena.restore()
     chance, breaker, log = random.Random(f"{outcome.seed} actions"), Breaker(), list[str]()
     arena.proxy.family = chance.choice(sorted(SPELLINGS))
-    storm = Storm(arena, chance, Hands(arena.rpc, arena.roles["relayer"], head), breaker, log)
+    storm = Storm(arena, chance, Hands(arena, head), breaker, log)
     outcome.history = storm.history
     with breaker.listening(), _collecting(log):
         try:

@@ -28,7 +28,7 @@ HOLD = Operation("ent_hold", "hold", 0, 1, 3)
 async def storm(arena: Arena) -> AsyncIterator[Storm]:
     """Five operations that came to their end without any storm."""
     head = await arena.restore()
-    storm = Storm(arena, random.Random(1), Hands(arena.rpc, arena.roles["relayer"], head), Breaker(), [])
+    storm = Storm(arena, random.Random(1), Hands(arena, head), Breaker(), [])
     await storm.clients.ask([*CREDITS, HOLD], storm.api_now)
     outcome = Outcome(1)
     await calm_down(arena, storm, outcome)
