@@ -82,12 +82,14 @@ class Storm:
 
     async def perform(self, action: Action) -> None:
         """Do it and note what came of it."""
-        place = len(self.history)
+        place, outcome = len(self.history), "did not end"
         self.history.append("")
-        outcome = await action()
-        said = "".join(f"; {line}" for line in self.log)
-        self.log.clear()
-        self.history[place] = f"{place:03} {action.__name__.strip('_')}: {outcome}{said}"
+        try:
+            outcome = await action()
+        finally:
+            said = "".join(f"; {line}" for line in self.log)
+            self.log.clear()
+            self.history[place] = f"{place:03} {action.__name__.strip('_')}: {outcome}{said}"
 
     async def calm(self) -> None:
         """All faults end: of the wire, of clocks, of prices. What was asked for is asked for again."""
