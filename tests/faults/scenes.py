@@ -15,6 +15,8 @@ SEND: Final = "send"
 """Not a commit: the broadcast itself, between the writes `sign` and `broadcast`."""
 ACCEPT: Final = "accept"
 """Made by the API, for a request."""
+BY_HAND: Final = frozenset({"unfreeze"})
+"""Made by an operator's command, who sees whether it ended and gives it again; no worker is killed at it."""
 _TRANSACTIONS_MAX: Final = 8
 _STATES = "select state from chain_batches order by seq desc limit 1"
 
