@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -82,10 +83,11 @@ class Counter(Shop):
 
 
 async def make_counter(engine: AsyncEngine, **changes: Any) -> Counter:
-    """A hundred tokens, mined, for each member."""
+    """A hundred tokens, mined, for each member, a second before the counter opens: the oldest lots are no tie."""
     shop = await make_shop(engine, **changes)
     counter = Counter(engine, shop.now, shop.partners, shop.members)
     for member in range(len(counter.members)):
         sale = await counter.sell(a_line(10_000), member=member)
         await counter.mine(str(sale.entry_id))
+    counter.now += timedelta(seconds=1)
     return counter

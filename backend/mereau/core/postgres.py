@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -228,7 +229,8 @@ class EmbeddedPostgres:
                         f"Another PostgreSQL (process {leftovers[0]}) is at work on {self.directory}. Stop it first."
                     )
                 for pid in leftovers:
-                    os.kill(pid, signal.SIGQUIT)
+                    with suppress(ProcessLookupError):  # It ended by itself meanwhile.
+                        os.kill(pid, signal.SIGQUIT)
                 told, deadline = True, time.monotonic() + _LEFTOVER_GRACE_S
             time.sleep(_POLL_S)
         (self.directory / "postmaster.pid").unlink(missing_ok=True)

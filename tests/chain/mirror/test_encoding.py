@@ -150,7 +150,7 @@ def test_what_is_no_header_is_the_nodes_fault(answer: Any) -> None:
 
 
 def header(number: int, parent: bytes = b"", digest: bytes = b"") -> Header:
-    return Header(number, digest, parent, 0, b"", b"", ())
+    return Header(number, digest, parent, 0, b"", b"", b"", ())
 
 
 def test_links_hold_from_number_to_number_and_parent_to_child() -> None:
