@@ -201,7 +201,13 @@ class Sealer:
             confirmed = await confirm(rpc, sender=sender, target=target, data=data, gas=expected, gas_max=state.gas_max)
             if confirmed is not None:
                 return confirmed
-        outcome = await simulate(rpc, sender=sender, target=target, data=data, gas_max=state.gas_max)
+        try:
+            outcome = await simulate(rpc, sender=sender, target=target, data=data, gas_max=state.gas_max)
+        except RpcError:
+            if orders == 1:
+                raise
+            # In words that nobody knows a node may mean the size; fewer orders will tell.
+            outcome = TooLarge()
         if isinstance(outcome, Gas):
             self._fill.passed(orders, outcome.used, state.gas_max)
         elif isinstance(outcome, TooLarge):

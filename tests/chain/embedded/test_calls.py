@@ -93,7 +93,21 @@ def test_a_fault_is_an_error_without_data(rpc: Client, contracts: dict[str, str]
 def test_a_call_out_of_gas_says_so(rpc: Client, contracts: dict[str, str]) -> None:
     refusal = refused(rpc, "eth_call", {"to": contracts["burner"], "gas": hex(100_000)})
     assert refusal.code == -32000
-    assert "Out of gas" in refusal.message
+    assert refusal.message.startswith("out of gas: ")
+
+
+def test_wherever_the_gas_ends_it_is_the_gas_that_is_missed(rpc: Client, contracts: dict[str, str]) -> None:
+    """A storage write refuses to begin with its last 2,300 gas (EIP-2200), in other words than a plain step."""
+    request = {"to": contracts["counter"], "data": "0x" + words(4, 5, 6).hex()}
+    enough = int(rpc("eth_estimateGas", request), 16)
+    spellings = set()
+    for gas in range(enough - 32_000, enough - 8_000, 500):
+        refusal = refused(rpc, "eth_call", request | {"gas": hex(gas)})
+        spellings.add("SSTORE" in refusal.message)
+        assert refusal.message.startswith("out of gas: ")
+        refusal = refused(rpc, "eth_estimateGas", request | {"gas": hex(gas)})
+        assert refusal.message == f"gas required exceeds allowance ({gas})"
+    assert spellings == {True, False}
 
 
 def test_an_estimate_that_needs_more_than_the_cap_says_so(rpc: Client, contracts: dict[str, str]) -> None:

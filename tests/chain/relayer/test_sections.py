@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from chain.relayer.kit import PARTNER, Desk, register
-from chain.relayer.proxy import Fault, FaultProxy
+from chain.relayer.proxy import Fault, FaultProxy, let_pass
 from mereau.chain import contract
 from mereau.chain.orders import NewOrder, OrderKind
 from mereau.chain.rpc import RpcClient, hex_bytes
@@ -130,14 +132,15 @@ async def test_a_line_that_waits_does_not_fill_every_window(desk: Desk) -> None:
     assert await held(desk) == [5, 15, 0, 0]
 
 
+@pytest.mark.parametrize("message", ["gas required exceeds allowance (1)", "the request is beyond me"])
 async def test_what_a_node_finds_too_large_together_goes_in_halves(
-    desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient
+    desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient, message: str
 ) -> None:
     for number in OTHERS:
         await register(desk, number)
     two = [contract.encode_call("issue", 1, 1, bytes(32), bytes(32), bytes(65))] * 2
     limit = 2 * len(contract.encode_together(two)) + 2
-    refusal = Fault(error={"code": -32000, "message": "gas required exceeds allowance (1)"})
+    refusal = Fault(error={"code": -32000, "message": message})
     proxy.rule = lambda method, params: (
         refusal if method == "eth_estimateGas" and len(params[0]["data"]) > limit else None
     )
@@ -146,6 +149,34 @@ async def test_what_a_node_finds_too_large_together_goes_in_halves(
         await desk.cycle(relayer)
     assert await sections(desk) == [(1, 2), (3, 4)]
     assert await held(desk) == [5, 5, 5, 5]
+
+
+async def test_what_a_node_refuses_of_one_partner_in_unknown_words_goes_in_halves(
+    desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient
+) -> None:
+    limit = 2 * len(contract.encode_call("issue", 1, 1, bytes(32), bytes(2 * 32), bytes(65))) + 2
+    refusal = Fault(error={"code": -32000, "message": "the request is beyond me"})
+    proxy.rule = lambda method, params: (
+        refusal if method == "eth_estimateGas" and len(params[0]["data"]) > limit else None
+    )
+    await desk.enqueue(*(credit(desk, PARTNER) for _ in range(8)))
+    async with desk.relayer(rpc=faulty_rpc) as relayer:
+        await desk.cycle(relayer, 8)
+    assert await held(desk) == [40, 0, 0, 0]
+    assert max(batch.order_count for batch in await desk.batches()) == 2
+
+
+async def test_one_order_that_a_node_refuses_in_unknown_words_waits(
+    desk: Desk, proxy: FaultProxy, faulty_rpc: RpcClient
+) -> None:
+    proxy.fail_always("eth_estimateGas", Fault(error={"code": -32000, "message": "the request is beyond me"}))
+    (order,) = await desk.enqueue(credit(desk, PARTNER))
+    async with desk.relayer(rpc=faulty_rpc) as relayer:
+        await desk.cycle(relayer)
+        assert await desk.states() == {order: "queued"}
+        proxy.rule = let_pass
+        await desk.cycle(relayer)
+    assert await held(desk) == [5, 0, 0, 0]
 
 
 async def test_a_section_that_fails_in_its_block_is_left_out_of_the_next_transaction(slow_desk: Desk) -> None:

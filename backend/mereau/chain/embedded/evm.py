@@ -5,6 +5,7 @@ from typing import NamedTuple, cast
 
 from eth.abc import AccountDatabaseAPI, ComputationAPI, SignedTransactionAPI
 from eth.constants import ZERO_HASH32
+from eth.exceptions import OutOfGas
 from eth.typing import JournalDBCheckpoint
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.state import PragueState, PragueTransactionExecutor
@@ -49,6 +50,7 @@ class Outcome(NamedTuple):
 
     succeeded: bool
     reverted: bool
+    exhausted: bool
     reason: str
     output: bytes
     gas_used: int
@@ -86,6 +88,7 @@ def execute(world: World, context: ExecutionContext, transaction: Transaction) -
     return Outcome(
         succeeded=computation.is_success,
         reverted=computation.is_error and not computation.should_burn_gas,
+        exhausted=computation.is_error and isinstance(computation.error, OutOfGas),
         reason=_reason(computation),
         output=bytes(computation.output),
         gas_used=max(gas_before - refund, floor),

@@ -43,7 +43,7 @@ def estimate_gas(chain: EmbeddedChain, request: Any, block: Any = "latest") -> s
     header_of(chain, block)
     transaction = _startable(request, gas=TRANSACTION_GAS_LIMIT)
     outcome = chain.estimate(transaction)
-    if not (outcome.succeeded or outcome.reverted) and "Out of gas" in outcome.reason:
+    if outcome.exhausted:
         raise ChainError(f"gas required exceeds allowance ({transaction.gas})")
     _raise_if_failed(outcome)
     plain = not transaction.data and outcome.gas_peak == transaction.intrinsic_gas
@@ -84,7 +84,7 @@ def _raise_if_failed(outcome: Outcome) -> None:
             f"execution reverted: {reason}" if reason else "execution reverted", data=hexed(outcome.output)
         )
     if not outcome.succeeded:
-        raise ChainError(outcome.reason)
+        raise ChainError(f"out of gas: {outcome.reason}" if outcome.exhausted else outcome.reason)
 
 
 def _revert_reason(output: bytes) -> str:
