@@ -37,7 +37,7 @@ _PRIVATE: Final = 0o700
 # One machine, a handful of connections.
 _SETTINGS: Final = {
     "listen_addresses": "",
-    "max_connections": "40",
+    "max_connections": "64",
     "work_mem": "8MB",
     "maintenance_work_mem": "32MB",
     "effective_cache_size": "512MB",
