@@ -1,5 +1,6 @@
 """The composition root of the HTTP processes: settings in, a served application out."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -47,6 +48,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         configure_logging(log_format=settings.log_format, level=settings.log_level)
+        if engine is None:
+            # What was imported lives as long as the process: a full collection that looks at it again holds up
+            # every request meanwhile.
+            gc.collect()
+            gc.freeze()
         yield
         if rpc is not None:
             await rpc.close()

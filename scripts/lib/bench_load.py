@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Final
 
 import uvloop
@@ -46,9 +47,12 @@ def request_text(method: str, path: str, key: str, body: object = None, *, once:
     return f"{head}{named}content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n{content}"
 
 
-def drive(port: int, requests: Sequence[str], *, connections: int, seconds: float) -> Load:
-    """Send `requests` in their order until they are used up or the time is over; what is under way is finished."""
-    job = {"port": port, "requests": requests, "connections": connections, "seconds": seconds}
+def drive(ports: Sequence[int], requests: Sequence[str], *, connections: int, seconds: float) -> Load:
+    """Send `requests` in their order until they are used up or the time is over; what is under way is finished.
+
+    The connections go to the ports in turn.
+    """
+    job = {"ports": ports, "requests": requests, "connections": connections, "seconds": seconds}
     done = subprocess.run(
         [sys.executable, __file__],
         input=json.dumps(job),
@@ -118,8 +122,8 @@ async def _send_all(job: dict[str, Any]) -> dict[str, object]:
     run = _Run(job["requests"], job["seconds"])
     began = time.perf_counter()
     waiting = [loop.create_future() for _ in range(job["connections"])]
-    for done in waiting:
-        await loop.create_connection(lambda done=done: _Connection(run, done), "127.0.0.1", job["port"])  # type: ignore[misc] # mypy cannot infer the lambda's default
+    for done, port in zip(waiting, cycle(job["ports"]), strict=False):
+        await loop.create_connection(lambda done=done: _Connection(run, done), "127.0.0.1", port)  # type: ignore[misc] # mypy cannot infer the lambda's default
     await asyncio.gather(*waiting)
     took_s = time.perf_counter() - began
     times_ms = sorted(1000 * seconds for seconds in run.times_s)

@@ -1,6 +1,6 @@
 """How often the API reads balances over 32 keep-alive connections, beside a bare route with the same SELECT.
 
-The whole embedded stack runs; nothing is written meanwhile.
+The whole embedded stack runs, with two API processes; nothing is written meanwhile. The bare route has two as well.
 """
 
 import argparse
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -25,9 +25,9 @@ _START_S: Final = 30
 
 def read(options: argparse.Namespace) -> dict[str, float | int]:
     """Medians over `--repeat` runs of `--seconds`, the two in turn; spread is the largest less the smallest."""
-    with open_world() as world, _bare(world) as port:
+    with open_world() as world, _bare(world) as first, _bare(world) as second:
         runs: list[tuple[Load, Load]] = [
-            (_read(world, world.port, options.seconds), _read(world, port, options.seconds))
+            (_read(world, world.ports, options.seconds), _read(world, [first, second], options.seconds))
             for _ in range(options.repeat)
         ]
     return {
@@ -41,13 +41,13 @@ def read(options: argparse.Namespace) -> dict[str, float | int]:
     }
 
 
-def _read(world: World, port: int, seconds: float) -> Load:
+def _read(world: World, ports: Sequence[int], seconds: float) -> Load:
     members = [member_id for (member_id,) in world.rows("select id from members")]
     requests = [
         request_text("GET", f"/members/{world.draw.choice(members)}/balance", world.draw.choice(world.readers))
         for _ in range(int(_PER_S * seconds))
     ]
-    return world.send(requests, connections=CONNECTIONS, seconds=seconds, status="200", port=port)
+    return world.send(requests, connections=CONNECTIONS, seconds=seconds, status="200", ports=ports)
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def _reads(site: Site, size: Size, options: argparse.Namespace) -> Figures:
         loads = []
         for _ in range(1 + options.repeat):
             requests = [_request(site, size) for _ in range(int(_READS_PER_S * options.seconds))]
-            load = drive(port, requests, connections=CONNECTIONS, seconds=options.seconds)
+            load = drive([port], requests, connections=CONNECTIONS, seconds=options.seconds)
             if set(load.statuses) != {"200"}:
                 raise SystemExit(f"answers other than 200: {load.statuses}")
             loads.append(load)

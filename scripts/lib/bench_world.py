@@ -35,11 +35,14 @@ _UNSETTLED: Final = """
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The stack of one measurement; `folder` is its data directory, `pid` its supervisor."""
+    """The stack of one measurement; `folder` is its data directory, `pid` its supervisor.
+
+    `ports` are those of its API processes, the supervised one first.
+    """
 
     folder: Path
     pid: int
-    port: int
+    ports: Sequence[int]
     operator_key: str
     partner_id: str
     tills: Sequence[str]
@@ -60,7 +63,7 @@ class World:
     def call(self, path: str, body: object) -> dict[str, Any]:
         """One write by the operator."""
         headers = {"authorization": f"Bearer {self.operator_key}"}
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/api/v1{path}", json=body, headers=headers, timeout=30)
+        answer = httpx.post(f"http://127.0.0.1:{self.ports[0]}/api/v1{path}", json=body, headers=headers, timeout=30)
         return dict(answer.raise_for_status().json())
 
     def sale(self) -> dict[str, object]:
@@ -85,9 +88,11 @@ class World:
         """A partner's write as text, under one of its keys and an Idempotency-Key of its own."""
         return request_text("POST", path, self.draw.choice(self.tills), body, once=f"once-{next(self.numbers)}")
 
-    def send(self, requests: Sequence[str], *, connections: int, seconds: float, status: str, port: int = 0) -> Load:
-        """Drive the API (or what listens on `port`); every answer must have this status."""
-        load = drive(port or self.port, requests, connections=connections, seconds=seconds)
+    def send(
+        self, requests: Sequence[str], *, connections: int, seconds: float, status: str, ports: Sequence[int] = ()
+    ) -> Load:
+        """Drive the API (or what listens on `ports`); every answer must have this status."""
+        load = drive(ports or self.ports, requests, connections=connections, seconds=seconds)
         if set(load.statuses) != {status}:
             raise SystemExit(f"answers other than {status}: {load.statuses}; see {self.folder}/logs")
         return load
@@ -115,19 +120,34 @@ class World:
 
 @contextmanager
 def open_world() -> Iterator[World]:
-    """`mereau up` on fresh data, with every member enrolled and credited once, so that all have wallets."""
+    """`mereau up` on fresh data and one more `mereau api`, with every member enrolled and credited once.
+
+    One Python process keeps one core busy: a machine of two has two of them, as behind any balancer.
+    """
     with scratch() as folder:
         (folder / "programme.json").write_text(json.dumps(_PROGRAMME))
         port = free_port()
         with command("up", "--data-dir", str(folder), "--port", str(port), "--chain-port", "0") as process:
             until_ready(process, port, folder)
-            yield _furnished(folder, process.pid, port)
+            second = free_port()
+            while not (folder / "run.json").exists():
+                time.sleep(0.05)
+            running = json.loads((folder / "run.json").read_text())
+            settings = {
+                "MEREAU_DATABASE_URL": running["database_url"],
+                "MEREAU_CHAIN_URL": running["chain_url"],
+                "MEREAU_DATA_DIR": str(folder),
+                "MEREAU_PORT": str(second),
+            }
+            with command("api", **settings) as beside:
+                until_ready(beside, second, folder)
+                yield _furnished(folder, process.pid, [port, second])
 
 
-def _furnished(folder: Path, pid: int, port: int) -> World:
+def _furnished(folder: Path, pid: int, ports: Sequence[int]) -> World:
     operator_key = (folder / "operator.key").read_text().strip()
     draw = random.Random("mereau accept")  # noqa: S311 - a benchmark needs repeatable draws, not secrets.
-    empty = World(folder, pid, port, operator_key, "", (), (), draw, count(1))
+    empty = World(folder, pid, ports, operator_key, "", (), (), draw, count(1))
     partner_id = empty.call("/partners", {"external_id": "till", "name": "Till"})["id"]
     tills = [empty.call(f"/partners/{partner_id}/api-keys", {"name": f"Till {n}"})["key"] for n in range(_KEYS)]
     readers = [empty.call("/api-keys", {"name": f"Reader {n}", "role": "auditor"})["key"] for n in range(_KEYS)]

@@ -36,7 +36,9 @@ class Bench:
     async def serves(self, pid: int) -> bool:
         return self.mark.exists() and self.mark.read_text() == str(pid)
 
-    def running(self, program: str, *, before: Callable[[], None] | None = None, timeout_s: float = 20) -> Running:
+    def running(
+        self, program: str, *, before: Callable[[], None] | None = None, timeout_s: float = 20, niceness: int = 0
+    ) -> Running:
         child = Child(
             "part",
             python_command("-c", program, str(self.mark)),
@@ -45,6 +47,7 @@ class Bench:
             {"MEREAU_TEST": "given"},
             before=before,
             timeout_s=timeout_s,
+            niceness=niceness,
         )
         return Running(child, lock=self.lock, say=self.said.append)
 
@@ -79,6 +82,17 @@ async def test_a_child_gets_its_environment_and_log(bench: Bench) -> None:
     assert (bench.folder / "part.log").read_text() == "serving given\n"
     assert bench.said[0].startswith("part ready after ")
     assert is_gone(bench.pid())
+
+
+@pytest.mark.parametrize("niceness", [0, 3])
+async def test_a_child_stands_back_as_far_as_it_is_told(bench: Bench, niceness: int) -> None:
+    threads = "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    running = bench.running(threads + SERVE, niceness=niceness)
+    await running.started()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    tasks = [int(task.name) for task in Path(f"/proc/{bench.pid()}/task").iterdir()]
+    assert [os.getpriority(os.PRIO_PROCESS, task) for task in tasks] == [own + niceness] * 2
+    await running.stop()
 
 
 async def test_a_child_that_dies_is_started_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

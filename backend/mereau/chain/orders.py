@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import text
@@ -59,6 +60,7 @@ _COLUMNS: Final = (
     "nonce",
     "deadline",
 )
+_values = attrgetter(*_COLUMNS)
 
 
 async def enqueue(session: WriteSession, orders: Sequence[NewOrder]) -> None:
@@ -68,6 +70,6 @@ async def enqueue(session: WriteSession, orders: Sequence[NewOrder]) -> None:
     """
     if not orders:
         return
-    rows = ((*(getattr(order, name) for name in _COLUMNS), "queued") for order in orders)
+    rows = ((*_values(order), "queued") for order in orders)
     await copy_rows(session, Order, (*_COLUMNS, "state"), rows)
     await session.execute(text(f"notify {ORDERS_CHANNEL}"))

@@ -30,7 +30,10 @@ Probe = Callable[[int], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One part of the stack. `command` is asked for at every start; `before` clears what a run left."""
+    """One part of the stack. `command` is asked for at every start; `before` clears what a run left.
+
+    `niceness` above 0 lets the others have the processor first (nice(2)).
+    """
 
     name: str
     command: Callable[[], Sequence[str]]
@@ -40,6 +43,7 @@ class Child:
     before: Callable[[], None] | None = None
     stop_signal: int = signal.SIGTERM
     timeout_s: float = 60.0
+    niceness: int = 0
 
 
 def python_command(*arguments: str) -> Callable[[], list[str]]:
@@ -103,6 +107,10 @@ class Running:
                 stderr=log,
                 pass_fds=(self._lock,),
             )
+        if self.child.niceness:
+            # Before it has a second thread: on Linux each keeps what it began with. It may have ended already.
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, self.child.niceness)
 
     async def _serving(self) -> None:
         process = self._process

@@ -26,6 +26,8 @@ from mereau.core.postgres import EmbeddedPostgres, launch_command
 _CHAIN_ID_QUESTION: Final = b'{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
 _LOOPBACK: Final = "127.0.0.1"
 _MISCONFIGURED: Final = 2
+# Where all parts share a machine, whoever waits for an answer comes first; the chain catches up afterwards.
+_BACKGROUND_NICENESS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class Stack:
             http_probe(self._chain_url, body=_CHAIN_ID_QUESTION),
             self._layout.log("chain"),
             self._environment(),
+            niceness=_BACKGROUND_NICENESS,
         )
 
     def _worker(self) -> Child:
@@ -203,6 +206,7 @@ class Stack:
             ready,
             log,
             self._environment(),
+            niceness=_BACKGROUND_NICENESS,
         )
 
     def _api(self) -> Child:

@@ -11,7 +11,10 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, IsolationLevel
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+
+from mereau.core import arrays
+from mereau.core.pool import FairPool
 
 ReadSession = NewType("ReadSession", AsyncSession)
 """A session that only reads; endpoints that GET take this."""
@@ -49,15 +52,20 @@ def create_engine(
     """
     engine = create_async_engine(
         sqlalchemy_url(url),
-        poolclass=AsyncAdaptedQueuePool,
+        poolclass=FairPool,
         pool_size=connections_max,
         max_overflow=0,
         isolation_level=isolation_level,
         skip_autocommit_rollback=True,
         connect_args={"options": "-c timezone=UTC"},
     )
+    event.listen(engine.sync_engine, "connect", _adapt)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def _adapt(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    arrays.install(connection.driver_connection)
 
 
 def _refuse_closed(connection: DBAPIConnection, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:

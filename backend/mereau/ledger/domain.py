@@ -11,6 +11,7 @@ from mereau.chain.hashing import keccak
 
 RECORD_VERSION: Final = 1
 SALT_BYTES: Final = 16
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 class EntryKind(StrEnum):
@@ -207,7 +208,7 @@ def record_fields(record: Record) -> dict[str, object]:
 
 def record_bytes(record: Record) -> bytes:
     """The canonical encoding: JSON with sorted keys, without spaces, ASCII."""
-    return json.dumps(record_fields(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _CANONICAL.encode(record_fields(record)).encode()
 
 
 def document_hash(salt: bytes, source_id: str, source_reference: str) -> bytes:

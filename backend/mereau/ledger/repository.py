@@ -27,6 +27,7 @@ _LINE_COLUMNS = tuple(Line.__dataclass_fields__)
 # dataclasses.astuple copies every value deeply, which costs more than the COPY itself.
 _line_values = attrgetter(*_LINE_COLUMNS)
 _LOT_COLUMNS = tuple(name for name in Lot.__dataclass_fields__ if name != "live")
+_lot_values = attrgetter(*_LOT_COLUMNS)
 
 _OPEN_ACCOUNTS = text("""
     insert into accounts (member_id, available, pending, held, debt)
@@ -180,7 +181,7 @@ async def free_lots(session: Session, member_ids: Iterable[str]) -> list[Lot]:
 
 
 async def add_lots(session: WriteSession, lots: Iterable[Lot]) -> None:
-    await copy_rows(session, LotRow, _LOT_COLUMNS, ([getattr(lot, name) for name in _LOT_COLUMNS] for lot in lots))
+    await copy_rows(session, LotRow, _LOT_COLUMNS, map(_lot_values, lots))
 
 
 async def save_lots(session: WriteSession, lots: Sequence[Lot]) -> None:
