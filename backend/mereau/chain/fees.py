@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mereau.chain.errors import RpcError
-from mereau.chain.rpc import RpcClient
+from mereau.chain.rpc import RpcClient, shown
 from mereau.chain.transactions import Fees
 
 GWEI: Final = 10**9
@@ -48,7 +48,7 @@ async def market(rpc: RpcClient, policy: FeePolicy) -> Market:
     )
     if isinstance(head, RpcError):
         raise head
-    base_fee = head.get("baseFeePerGas")
+    base_fee = shown(head, "head").get("baseFeePerGas")
     if base_fee is None:
         if isinstance(gas_price, RpcError):
             raise gas_price

@@ -8,7 +8,7 @@ from mereau.chain import contract
 from mereau.chain.contract import PartnerTerms
 from mereau.chain.errors import RpcUnavailableError
 from mereau.chain.models import Deployment
-from mereau.chain.rpc import Request, RpcClient, at_block, hex_bytes, quantity
+from mereau.chain.rpc import Request, RpcClient, at_block, hex_bytes, quantity, shown
 from mereau.core.errors import ConfigurationError
 
 
@@ -37,7 +37,7 @@ class PinnedBlock:
                 ("eth_getBlockByNumber", (quantity(0), False)),
             ]
         )
-        head, genesis = _shown(head, "head"), _shown(genesis, "genesis block")
+        head, genesis = shown(head, "head"), shown(genesis, "genesis block")
         served = int(chain_id, 16), hex_bytes(genesis["hash"])
         if served != (deployment.chain_id, deployment.genesis_hash):
             raise ConfigurationError(
@@ -86,7 +86,7 @@ class PinnedBlock:
     async def timestamp_at(self, number: int) -> int:
         """Unix second of an earlier block of the same chain."""
         block = await self.rpc.call("eth_getBlockByNumber", quantity(number), False)
-        return int(_shown(block, f"block {number}")["timestamp"], 16)
+        return int(shown(block, f"block {number}")["timestamp"], 16)
 
     async def _calls(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[bytes]:
         requests: list[Request] = [
@@ -101,10 +101,3 @@ class PinnedBlock:
             # Every function asked here returns something: no bytes are what an account without code gives.
             raise RpcUnavailableError(f"the node shows no contract at block {self.number}")
         return answers
-
-
-def _shown(block: dict[str, Any] | None, name: str) -> dict[str, Any]:
-    """A block that a whole node has; one that answers with nothing may have it in a moment."""
-    if block is None:
-        raise RpcUnavailableError(f"the node shows no {name}")
-    return block

@@ -28,6 +28,13 @@ def at_block(block_hash: bytes) -> dict[str, str]:
     return {"blockHash": "0x" + block_hash.hex()}
 
 
+def shown(block: dict[str, Any] | None, name: str) -> dict[str, Any]:
+    """A block that a whole node has; one that answers with nothing may have it in a moment."""
+    if block is None:
+        raise RpcUnavailableError(f"the node shows no {name}")
+    return block
+
+
 def hex_bytes(value: str) -> bytes:
     """Bytes of a 0x-string."""
     return bytes.fromhex(value[2:])

@@ -183,7 +183,6 @@ async def credit(session: WriteSession, credits_: Sequence[Credit], now: datetim
         return []
     member_ids = [item.member_id for item in credits_]
     addresses = await wallets.ensure_member_wallets(session, member_ids, now)
-    await repository.lock_accounts(session, member_ids)
     lines = [_credit_line(item, addresses[item.member_id], now) for item in credits_]
     lots = [_credit_lot(item, line.state) for item, line in zip(credits_, lines, strict=True)]
     await posting.post(session, lines, {lot.entry_id: lot.expires_at for lot in lots}, now)
@@ -191,6 +190,8 @@ async def credit(session: WriteSession, credits_: Sequence[Credit], now: datetim
     book = LotBook([])
     for lot in lots:
         book.put(lot)
+    # Last, for what is added asks for no balance: others wait for these locks as short as can be.
+    await repository.lock_accounts(session, member_ids)
     await repository.change_accounts(session, book.changes())
     return [PostedEntry(line.id, line.member_id, line.tokens, line.state, line.wallet) for line in lines]
 

@@ -143,6 +143,12 @@ async def test_a_chain_that_names_no_tip_gets_the_policys(proxy: FaultProxy, fau
     assert (await market(faulty_rpc, FeePolicy(tip_default_wei=7))).fees.max_priority_fee_per_gas_wei == 7
 
 
+async def test_a_node_that_shows_no_head_is_asked_again_later(proxy: FaultProxy, faulty_rpc: RpcClient) -> None:
+    proxy.fail_always("eth_getBlockByNumber", Fault(forward=False, result=None))
+    with pytest.raises(errors.RpcUnavailableError, match="the node shows no head"):
+        await market(faulty_rpc, FeePolicy())
+
+
 @pytest.mark.parametrize("method", ["eth_getBlockByNumber", "eth_gasPrice"])
 async def test_without_a_head_or_a_legacy_price_there_is_no_market(
     proxy: FaultProxy, faulty_rpc: RpcClient, method: str

@@ -82,10 +82,10 @@ async def _write(session: WriteSession, rows: dict[Key, SaleRow], program: Progr
         return {}
     inserted = await repository.insert_new(session, list(rows.values()), now)
     fresh = {key: row for key, row in rows.items() if row.id in inserted}
+    await _announce(session, list(fresh.values()), now)
     credits_ = [_credit(row, row.entry_id, program, now) for row in fresh.values() if row.entry_id]
     if credits_:
         await ledger.credit(session, credits_, now)
-    await _announce(session, list(fresh.values()), now)
     written = {key: (_recorded(row), row.digest) for key, row in fresh.items()}
     overtaken = [key for key in rows if key not in fresh]
     return written | (await repository.existing(session, overtaken) if overtaken else {})
