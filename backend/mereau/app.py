@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 import orjson
 from fastapi import FastAPI
@@ -28,6 +29,8 @@ from mereau.core.layout import Layout, read_voucher_secret
 from mereau.core.logging import configure_logging
 from mereau.core.rates import RateLimiter
 
+_OBJECTS_PER_COLLECTION: Final = 20_000
+
 
 def create_app(
     settings: Settings | None = None,
@@ -50,9 +53,10 @@ def create_app(
         configure_logging(log_format=settings.log_format, level=settings.log_level)
         if engine is None:
             # What was imported lives as long as the process: a full collection that looks at it again holds up
-            # every request meanwhile.
+            # every request meanwhile. A batch makes tens of thousands of objects and leaves none behind.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(_OBJECTS_PER_COLLECTION)
         yield
         if rpc is not None:
             await rpc.close()

@@ -62,6 +62,24 @@ async def test_what_comes_meanwhile_is_done_together_in_its_order() -> None:
     assert len(workshop.groups) == 2
 
 
+async def test_who_asks_again_at_once_joins_those_who_waited() -> None:
+    """Otherwise two crowds would miss each other for ever, each in every second group."""
+    workshop = Workshop(is_open=False)
+    gathering = Gathering(workshop.work, 10)
+
+    async def ask_again(item: int) -> None:
+        for _ in range(3):
+            await gathering.bring(item)
+
+    first = asyncio.create_task(ask_again(0))
+    await begun([], workshop)
+    others = [asyncio.create_task(ask_again(item)) for item in (1, 2)]
+    await asyncio.sleep(0)
+    workshop.door.set()
+    await asyncio.gather(first, *others)
+    assert [sorted(group) for group in workshop.groups] == [[0], [0, 1, 2], [0, 1, 2], [1, 2]]
+
+
 async def test_a_group_has_its_limit() -> None:
     workshop = Workshop(is_open=False)
     gathering = Gathering(workshop.work, 3)

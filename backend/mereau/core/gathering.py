@@ -1,12 +1,16 @@
 """Work that is cheaper together: what callers bring while one piece of work runs is done as the next one.
 
 Nobody waits for company: what comes while nothing runs is worked on at once, alone. Under load the groups grow
-by themselves, and with them the number of callers who share one transaction and its flush to the disk.
+by themselves, and with them the number of callers who share one transaction and its flush to the disk. Between
+two groups is a moment in which those who were just answered can ask again: without it there would be two crowds
+that always miss each other, each half as large.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+_BETWEEN_GROUPS_S: Final = 0.004
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -41,6 +45,8 @@ class Gathering(Generic[Item, Done]):
             while self._waiting:
                 group, self._waiting = self._waiting[: self._items_max], self._waiting[self._items_max :]
                 await self._settle(group)
+                if self._waiting:
+                    await asyncio.sleep(_BETWEEN_GROUPS_S)
         finally:
             self._worker = None
 
