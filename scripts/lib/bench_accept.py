@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from bench_load import Load
-from bench_world import BATCH, CONNECTIONS, MEMBERS, World, open_world
+from bench_world import BATCH, CONNECTIONS, MEMBERS, POSTGRES_MEMORY_MIB, World, open_world
 
 _SCRIPT: Final = Path(__file__).with_name("bench_accept.sql")
 _BATCH_CONNECTIONS: Final = 4
@@ -54,7 +54,11 @@ def accept(options: argparse.Namespace) -> dict[str, float | int]:
         _check_books(world, accepted)
         with world.chain_side_stopped():
             tps = [_pgbench(world, options.seconds) for _ in range(options.repeat)]
-    figures: dict[str, float | int] = {"connections": CONNECTIONS, "runs": options.repeat}
+    figures: dict[str, float | int] = {
+        "connections": CONNECTIONS,
+        "runs": options.repeat,
+        "postgres_memory_mib": POSTGRES_MEMORY_MIB,
+    }
     figures |= _figures("single", runs["single"]) | _figures("single_alone", runs["single_alone"])
     for name in ("batch", "batch_alone"):
         figures |= spread(f"{name}_sales_per_s", [BATCH * load.rate for load in runs[name]])

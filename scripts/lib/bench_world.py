@@ -21,6 +21,7 @@ from bench_stack import command, free_port, scratch, until_ready
 MEMBERS: Final = 1_000
 CONNECTIONS: Final = 32
 BATCH: Final = 500
+POSTGRES_MEMORY_MIB: Final = 256
 _KEYS: Final = 8
 _SETTLE_S: Final = 300
 _LINES_MAX: Final = 5
@@ -122,12 +123,14 @@ class World:
 def open_world() -> Iterator[World]:
     """`mereau up` on fresh data and one more `mereau api`, with every member enrolled and credited once.
 
-    One Python process keeps one core busy: a machine of two has two of them, as behind any balancer.
+    One Python process keeps one core busy: a machine of two has two of them, as behind any balancer. PostgreSQL has
+    a cache of its own that a server would give it.
     """
     with scratch() as folder:
         (folder / "programme.json").write_text(json.dumps(_PROGRAMME))
         port = free_port()
-        with command("up", "--data-dir", str(folder), "--port", str(port), "--chain-port", "0") as process:
+        cache = {"MEREAU_POSTGRES_MEMORY_MIB": str(POSTGRES_MEMORY_MIB)}
+        with command("up", "--data-dir", str(folder), "--port", str(port), "--chain-port", "0", **cache) as process:
             until_ready(process, port, folder)
             second = free_port()
             while not (folder / "run.json").exists():

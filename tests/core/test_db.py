@@ -5,13 +5,22 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import bindparam, func, literal, select, text
 from sqlalchemy.exc import DBAPIError, InternalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapped
 
 from mereau.core.columns import Bytes, IdKey, Instant, Json, Tokens
-from mereau.core.db import Base, copy_rows, create_engine, raw_connection, snapshot, sqlalchemy_url, transaction
+from mereau.core.db import (
+    Base,
+    HotQuery,
+    copy_rows,
+    create_engine,
+    raw_connection,
+    snapshot,
+    sqlalchemy_url,
+    transaction,
+)
 from mereau.journal.models import JournalEntry
 from mereau.outbox.models import OutboxCursor
 
@@ -215,3 +224,17 @@ async def test_constraints_are_named_by_one_rule(engine: AsyncEngine) -> None:
         await add(engine, "a")
     assert OutboxCursor.metadata.tables["outbox_cursors"].primary_key.name == "pk_outbox_cursors"
     assert JournalEntry.metadata.tables["journal_entries"].primary_key.name == "pk_journal_entries"
+
+
+async def test_a_hot_query_sees_its_transaction_and_keeps_its_constants(engine: AsyncEngine) -> None:
+    query = HotQuery(
+        select(OutboxCursor.consumer, literal("it's 100 %"), OutboxCursor.seq).where(
+            OutboxCursor.seq > 0, OutboxCursor.consumer == bindparam("name"), func.length(OutboxCursor.consumer) < 3
+        )
+    )
+    async with transaction(engine) as session:
+        await session.execute(ADD, {"consumer": "a", "seq": 1})
+        assert await query.rows(session, name="a") == [("a", "it's 100 %", 1)]
+        assert await query.rows(session, name="b") == []
+    async with engine.connect() as connection:
+        assert await query.rows(connection, name="a") == [("a", "it's 100 %", 1)]

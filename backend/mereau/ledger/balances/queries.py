@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from mereau.chain.models import Batch, ChainBalance, MirrorState, Order
+from mereau.core.db import HotQuery
 from mereau.ledger.domain import entry_status
 from mereau.ledger.models import Account, Entry, Lot
 from mereau.ledger.queries import Balance
@@ -25,8 +26,7 @@ _EXPIRING = (
     .correlate(Member)
     .lateral("expiring")
 )
-# Built once: making the statement anew would cost more than running it.
-_BALANCES = (
+_BALANCES = HotQuery(
     select(
         Member.id,
         Account.available,
@@ -71,7 +71,7 @@ async def find_balance(session: AsyncSession | AsyncConnection, member_id: str) 
 
 async def find_balances(session: AsyncSession | AsyncConnection, member_ids: Sequence[str]) -> dict[str, Balance]:
     """Member id -> balance; unknown members are absent. Tokens in debt are not available."""
-    rows = await session.execute(_BALANCES, {"member_ids": list(member_ids)})
+    rows = await _BALANCES.rows(session, member_ids=list(member_ids))
     return {
         member_id: Balance(
             available=max(0, (available or 0) - (debt or 0)),
