@@ -88,8 +88,9 @@ class MethodUnsupportedError(RpcError):
 
 
 _METHOD_NOT_FOUND: Final = -32601
+_REVERTED: Final = 3
 _BY_CODE: Final[dict[int, type[RpcError]]] = {
-    3: ExecutionRevertedError,
+    _REVERTED: ExecutionRevertedError,
     -32015: ExecutionRevertedError,
     _METHOD_NOT_FOUND: MethodUnsupportedError,
     -32004: MethodUnsupportedError,
@@ -233,7 +234,7 @@ def _error_type(code: int, message: str, data: bytes | None) -> type[RpcError]:
     for kind, spellings in _BY_WORDS:
         if any(spelling in words for spelling in spellings):
             # A node's revert may quote the contract's own words; its code is the better witness.
-            return ExecutionRevertedError if code == 3 and kind is not GasExceededError else kind  # noqa: PLR2004
+            return ExecutionRevertedError if code == _REVERTED and kind is not GasExceededError else kind
     if code in _BY_CODE:
         return _BY_CODE[code]
     return ExecutionRevertedError if data else RpcError

@@ -1,6 +1,7 @@
 """Every refusal as a problem document (RFC 9457), from whichever layer it came."""
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -105,7 +106,7 @@ def internal_problem(scope: Scope) -> Response:
 def _headers_of(error: MereauError) -> dict[str, str]:
     retry_after_s = getattr(error, "retry_after_s", _RETRY_AFTER_S if isinstance(error, UnavailableError) else None)
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
-    if error.status == 401:  # noqa: PLR2004 - RFC 9110, section 11.6.1
+    if error.status == HTTPStatus.UNAUTHORIZED:  # RFC 9110, section 11.6.1
         headers["WWW-Authenticate"] = 'Bearer realm="mereau"'
     return headers
 
@@ -126,7 +127,7 @@ def from_database(error: Exception) -> MereauError | None:
 async def _on_mereau_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, MereauError):
         raise error
-    if error.status >= 500 and not isinstance(error, UnavailableError):  # noqa: PLR2004
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, UnavailableError):
         log.error("request refused by a fault", code=error.code, detail=error.detail)
     return problem_response(request.scope, error)
 
@@ -143,10 +144,10 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     headers = error.headers
-    if error.status_code == 405:  # noqa: PLR2004
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         refusal: MereauError = MethodNotAllowedError("This path does not take this method.")
         headers = {"Allow": ", ".join(_methods_of(request))}
-    elif error.status_code == 404:  # noqa: PLR2004
+    elif error.status_code == HTTPStatus.NOT_FOUND:
         refusal = NotFoundError("There is nothing at this path.")
     else:
         refusal = InvalidInputError(str(error.detail))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.node
 REORGS = int(os.environ.get("MEREAU_REORGS", "16"))
 SEED = int(os.environ.get("MEREAU_REORG_SEED", "1"))
 REORGS_PER_CHAIN = 100
-"""After some 200 of them anvil loses the state of the block to which it goes back."""
+"""Beyond some 200 of them anvil was seen to forget the state of the block to which it goes back."""
 
 
 @pytest.mark.timeout(max(300, 2 * REORGS))

@@ -138,6 +138,7 @@ async def test_at_the_cap_a_transaction_waits_for_the_market(slow_desk: Desk) ->
         await mine(desk, 7)
         await desk.cycle(relayer, 2)
     assert await states(desk) == ["final"]
+    assert await desk.balance(desk.member(0)) == 5
 
 
 async def test_a_foreign_transaction_on_our_nonce_costs_a_nonce_and_no_order(slow_desk: Desk) -> None:
