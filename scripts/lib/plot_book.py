@@ -115,6 +115,7 @@ BOOK: Final = (
         "Ten thousand to ten million members",
         (
             *_sized("GET balance, 99th percentile, ms", "read_p99_ms", _most(1.5, of="read_p99_ms_10k")),
+            *_sized("GET balance before all was read once, ms", "read_first_p99_ms"),
             *_sized("The bare SELECT, 99th percentile, ms", "select_p99_ms"),
             *_sized("Backfill, events a second", "backfill_events_per_s"),
             *_sized("Tables and indexes, MiB", "table_mib"),
