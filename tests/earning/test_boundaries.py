@@ -9,23 +9,23 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from factories.earning import ONE_PER_UNIT, Shop, a_line, make_shop, refused
+from mereau.core.amounts import MAX_AMOUNT_MINOR
 from mereau.core.db import transaction
 from mereau.earning import service as earning
-from mereau.earning.domain import AMOUNT_MINOR_MAX
-from mereau.earning.errors import InvalidSaleError
-from mereau.earning.returns.domain import RecordedReturn
-from mereau.earning.sales.domain import LINES_MAX, RecordedSale
+from mereau.sales.domain import LINES_MAX, RecordedSale
+from mereau.sales.errors import InvalidSaleError
+from mereau.sales.returns.domain import RecordedReturn
 
-RARE = {"rate": {"tokens": 1, "per_minor": AMOUNT_MINOR_MAX}}
+RARE = {"rate": {"tokens": 1, "per_minor": MAX_AMOUNT_MINOR}}
 
 
 async def test_the_largest_sale_is_recorded_and_comes_back(engine: AsyncEngine) -> None:
     shop = await make_shop(engine, {"rate": {"tokens": 1, "per_minor": 1}})
-    sale = await shop.sell(a_line(AMOUNT_MINOR_MAX, quantity=AMOUNT_MINOR_MAX, unit_price_micro=2**63 - 1))
-    assert (sale.tokens, sale.eligible_minor) == (AMOUNT_MINOR_MAX, AMOUNT_MINOR_MAX)
-    first = await shop.bring_back(sale, (1, AMOUNT_MINOR_MAX - 1))
+    sale = await shop.sell(a_line(MAX_AMOUNT_MINOR, quantity=MAX_AMOUNT_MINOR, unit_price_micro=2**63 - 1))
+    assert (sale.tokens, sale.eligible_minor) == (MAX_AMOUNT_MINOR, MAX_AMOUNT_MINOR)
+    first = await shop.bring_back(sale, (1, MAX_AMOUNT_MINOR - 1))
     last = await shop.bring_back(sale, (1, 1))
-    assert (first.tokens_due, last.tokens_due) == (AMOUNT_MINOR_MAX - 1, 1)
+    assert (first.tokens_due, last.tokens_due) == (MAX_AMOUNT_MINOR - 1, 1)
     assert await shop.counters() == (0, 0, 0, 0)
 
 
@@ -33,10 +33,10 @@ async def test_the_largest_sale_is_recorded_and_comes_back(engine: AsyncEngine) 
 async def test_lines_that_fit_one_by_one_must_fit_together(engine: AsyncEngine, member: int | None) -> None:
     """A thousand lines of the largest amount are more than the column of the sale's own figure holds."""
     shop = await make_shop(engine, RARE)
-    lines = [a_line(AMOUNT_MINOR_MAX)] * 1_025
+    lines = [a_line(MAX_AMOUNT_MINOR)] * 1_025
     too_much = shop.a_sale(*lines, member=member)
-    one_too_many = shop.a_sale(a_line(AMOUNT_MINOR_MAX), a_line(1), member=member)
-    exactly = shop.a_sale(a_line(AMOUNT_MINOR_MAX - 1), a_line(1), a_line(-500), member=member)
+    one_too_many = shop.a_sale(a_line(MAX_AMOUNT_MINOR), a_line(1), member=member)
+    exactly = shop.a_sale(a_line(MAX_AMOUNT_MINOR - 1), a_line(1), a_line(-500), member=member)
     outcomes = await shop.record(too_much, one_too_many, exactly)
     assert refused(outcomes) == ["invalid_sale", "invalid_sale", None]
     assert isinstance(outcomes[0], InvalidSaleError)
@@ -46,8 +46,8 @@ async def test_lines_that_fit_one_by_one_must_fit_together(engine: AsyncEngine, 
 
 async def test_shipping_on_top_of_the_largest_amount_is_held_exactly(engine: AsyncEngine) -> None:
     shop = await make_shop(engine, RARE | {"include_shipping": True})
-    sale = await shop.sell(a_line(AMOUNT_MINOR_MAX), shipping_minor=AMOUNT_MINOR_MAX)
-    assert (sale.eligible_minor, sale.tokens) == (2 * AMOUNT_MINOR_MAX, 2)
+    sale = await shop.sell(a_line(MAX_AMOUNT_MINOR), shipping_minor=MAX_AMOUNT_MINOR)
+    assert (sale.eligible_minor, sale.tokens) == (2 * MAX_AMOUNT_MINOR, 2)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ async def test_shipping_on_top_of_the_largest_amount_is_held_exactly(engine: Asy
         (((LINES_MAX + 1, 1),), "/lines/0/line_number"),
         (((2**200, 1),), "/lines/0/line_number"),
         (((1, 2**200),), "/lines/0/quantity"),
-        (((1, AMOUNT_MINOR_MAX),) * 2_049, "/lines"),
-        (((1, AMOUNT_MINOR_MAX), (1, 1)), "/lines"),
+        (((1, MAX_AMOUNT_MINOR),) * 2_049, "/lines"),
+        (((1, MAX_AMOUNT_MINOR), (1, 1)), "/lines"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -159,7 +159,7 @@ async def test_a_document_of_as_many_lines_as_may_be(shop: Shop) -> None:
     assert await shop.counters() == (0, 0, 0, 0)
 
 
-@pytest.mark.parametrize("amount", [0, -1, -AMOUNT_MINOR_MAX])
+@pytest.mark.parametrize("amount", [0, -1, -MAX_AMOUNT_MINOR])
 async def test_a_line_that_costs_nothing_or_less_earns_nothing(shop: Shop, amount: int) -> None:
     sale = await shop.sell(a_line(amount), a_line(300))
     assert (sale.eligible_minor, sale.tokens) == (300, 3)
@@ -236,7 +236,7 @@ async def test_a_sale_and_a_change_of_rule_at_once_agree_on_one_rule(shop: Shop)
         ),
         ({"currency": "EUR "}, ["/currency"]),
         ({"currency": ""}, ["/currency"]),
-        ({"shipping_minor": AMOUNT_MINOR_MAX + 1}, ["/shipping_minor"]),
+        ({"shipping_minor": MAX_AMOUNT_MINOR + 1}, ["/shipping_minor"]),
         ({"lines": (a_line(quantity=-1), a_line(discount_minor=-1, tax_minor=-1))}, ["/lines/0/quantity", "/lines/1"]),
     ],
     ids=str,

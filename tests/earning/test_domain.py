@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from factories.earning import ONE_PER_UNIT, a_line
 from mereau.core.amounts import MAX_TOKENS
 from mereau.core.errors import InvalidInputError
-from mereau.earning.domain import Basis, Rate, RuleSpec, evaluate, line_eligible_minor, parse_spec, reversed_in_all
+from mereau.earning.domain import Basis, Rate, RuleSpec, evaluate, line_eligible_minor, parse_spec
 from mereau.earning.service import SaleLineDraft
+from mereau.sales.returns.domain import reversed_in_all
 
 AMOUNTS = st.integers(0, 5_000_000)
 PLAIN = parse_spec(ONE_PER_UNIT)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from mereau.core.amounts import MAX_TOKENS
-from mereau.earning.domain import AMOUNT_MINOR_MAX, Basis, Rate, RuleSpec, evaluate, reversed_in_all
-from mereau.earning.returns.domain import OpenLine, merged
-from mereau.earning.sales.domain import SaleDraft, SaleLineDraft, inputs_digest, life
+from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS
+from mereau.earning.domain import Basis, Rate, RuleSpec, evaluate
+from mereau.earning.sales.domain import life
+from mereau.sales.domain import SaleDraft, SaleLineDraft, inputs_digest
+from mereau.sales.returns.domain import OpenLine, merged, reversed_in_all
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SKUS = ["bread", "wine", "tobacco", "café ☕", "x" * 64]
@@ -35,7 +36,7 @@ LINES = st.builds(
     category=st.sampled_from(CATEGORIES),
     quantity=st.integers(1, 1_000),
     unit_price_micro=st.none(),
-    amount_minor=st.integers(-500, 2_000_000) | st.sampled_from([0, 1, 99, 100, AMOUNT_MINOR_MAX // 8]),
+    amount_minor=st.integers(-500, 2_000_000) | st.sampled_from([0, 1, 99, 100, MAX_AMOUNT_MINOR // 8]),
     discount_minor=st.integers(0, 3_000),
     tax_minor=st.integers(0, 3_000),
     eligible=st.sampled_from([True, True, True, False]),
@@ -153,8 +154,8 @@ def test_the_minimum_is_all_or_nothing(spec: RuleSpec, lines: list[SaleLineDraft
     assert above.eligible_minor == eligible, "what was eligible is told even where it earned nothing"
 
 
-@pytest.mark.parametrize("amount", [AMOUNT_MINOR_MAX, AMOUNT_MINOR_MAX - 1, 2**52 + 1])
-@pytest.mark.parametrize(("tokens", "per_minor"), [(1, 1), (3, 7), (MAX_TOKENS, AMOUNT_MINOR_MAX), (1, 10**15)])
+@pytest.mark.parametrize("amount", [MAX_AMOUNT_MINOR, MAX_AMOUNT_MINOR - 1, 2**52 + 1])
+@pytest.mark.parametrize(("tokens", "per_minor"), [(1, 1), (3, 7), (MAX_TOKENS, MAX_AMOUNT_MINOR), (1, 10**15)])
 def test_the_largest_figures_are_exact(amount: int, tokens: int, per_minor: int) -> None:
     """A float would lose the last digits here."""
     line = SaleLineDraft("bread", None, 1, None, amount)
@@ -168,7 +169,7 @@ def test_an_empty_receipt_earns_nothing() -> None:
     assert evaluate(spec, [], 500).tokens == 0
 
 
-@given(st.integers(0, MAX_TOKENS), st.integers(1, AMOUNT_MINOR_MAX), st.data())
+@given(st.integers(0, MAX_TOKENS), st.integers(1, MAX_AMOUNT_MINOR), st.data())
 def test_more_units_back_never_reverse_less(tokens: int, quantity: int, data: st.DataObject) -> None:
     one = data.draw(st.integers(0, quantity))
     two = data.draw(st.integers(one, quantity))

@@ -10,11 +10,11 @@ from factories.earning import Shop, make_shop
 from mereau.auth.domain import Principal, Role, Scope
 from mereau.core.db import transaction
 from mereau.core.errors import InvalidInputError
-from mereau.earning.intake.queries import find_sale
 from mereau.earning.intake.service import check_staff, draft_sales
-from mereau.earning.sales.domain import SaleDraft
 from mereau.earning.schemas import SaleCreate
 from mereau.partners import service as partners
+from mereau.sales.domain import SaleDraft
+from mereau.sales.queries import find_sale
 
 NOBODY = "0" * 26
 

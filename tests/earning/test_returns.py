@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from factories.earning import Shop, a_line, make_shop, refused
 from mereau.core.db import transaction
 from mereau.earning import service as earning
-from mereau.earning.errors import InvalidSaleError, OverReturnError, RecordedOtherwiseError
-from mereau.earning.returns.domain import OpenLine, RecordedReturn, inputs_digest, merged
+from mereau.earning.errors import RecordedOtherwiseError
+from mereau.sales.errors import InvalidSaleError, OverReturnError
+from mereau.sales.returns.domain import OpenLine, RecordedReturn, inputs_digest, merged
 
 DAY = timedelta(days=1)
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from factories.imports import FRANCE, HEADER, ImportShop, Row, csv_text
 from integrations.oracle import Outcome, expect
 from integrations.scratch import scratch_shop
-from mereau.earning.sales.domain import LINES_MAX
 from mereau.integrations.report import ImportReport
+from mereau.sales.domain import LINES_MAX
 
 DESCRIPTIONS = ["LIGHT", 'BOX, "LARGE"', "CAFÉ ½", " ", "", "C1,2", "'", "=1+1", "x" * 300]
 BROKEN = [

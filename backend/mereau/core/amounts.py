@@ -5,6 +5,8 @@ from typing import Final
 
 MAX_TOKENS: Final = 2**53 - 1
 """The largest token figure of the API: every JSON reader keeps it exact (RFC 8259, section 6)."""
+MAX_AMOUNT_MINOR: Final = 2**53 - 1
+"""The largest amount of money, for the same reason."""
 
 
 def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from mereau.core.amounts import MAX_TOKENS, share_by_largest_remainder
+from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS, share_by_largest_remainder
 from mereau.core.errors import FieldError, InvalidInputError
 
-AMOUNT_MINOR_MAX: Final = 2**53 - 1
 EXCLUSIONS_MAX: Final = 1_000
 NAME_LENGTH_MAX: Final = 255
 
@@ -131,7 +130,7 @@ def _read_rate(reader: _SpecReader) -> Rate:
         return Rate(1, 1)
     nested = _SpecReader(raw, f"{reader.prefix}/rate")
     nested.refuse_unknown({"tokens", "per_minor"})
-    rate = Rate(nested.integer("tokens", 1, MAX_TOKENS), nested.integer("per_minor", 1, AMOUNT_MINOR_MAX))
+    rate = Rate(nested.integer("tokens", 1, MAX_TOKENS), nested.integer("per_minor", 1, MAX_AMOUNT_MINOR))
     reader.findings += nested.findings
     return rate
 
@@ -161,7 +160,7 @@ def parse_spec(raw: Mapping[str, object]) -> RuleSpec:
         include_shipping=reader.flag("include_shipping", default=False),
         excluded_skus=reader.names("excluded_skus"),
         excluded_categories=reader.names("excluded_categories"),
-        minimum_minor=reader.integer("minimum_minor", 0, AMOUNT_MINOR_MAX, 0),
+        minimum_minor=reader.integer("minimum_minor", 0, MAX_AMOUNT_MINOR, 0),
     )
     if reader.findings:
         raise InvalidInputError("The earning rule is not valid.", errors=reader.findings)
@@ -195,11 +194,3 @@ def evaluate(spec: RuleSpec, lines: Sequence[Line], shipping_minor: int) -> Earn
         tokens = eligible_minor * spec.rate.tokens // spec.rate.per_minor
     shares = share_by_largest_remainder(tokens, weights)
     return Earned(eligible_minor, tokens, weights, tuple(shares))
-
-
-def reversed_in_all(line_tokens: int, returned_quantity: int, quantity: int) -> int:
-    """Tokens of a line that are reversed once `returned_quantity` of its `quantity` units came back.
-
-    A function of the total alone, so partial returns in any order end where one full return ends.
-    """
-    return line_tokens * returned_quantity // quantity

@@ -27,12 +27,8 @@ from mereau.core.http import (
     not_found,
     problems,
 )
-from mereau.earning import queries
-from mereau.earning.intake.queries import find_sale
 from mereau.earning.intake.service import check_staff, draft_sales
-from mereau.earning.returns.domain import ReturnDraft
 from mereau.earning.returns.service import record_returns
-from mereau.earning.sales.domain import RecordedSale, SaleDraft
 from mereau.earning.sales.service import SaleOutcome, record_sales
 from mereau.earning.schemas import (
     BatchItem,
@@ -51,6 +47,10 @@ from mereau.earning.schemas import (
 )
 from mereau.ledger.balances.queries import find_balances, find_standings
 from mereau.ledger.schemas import BalanceOut, EntryRef, show_balance, show_entry_ref
+from mereau.sales import queries
+from mereau.sales.domain import RecordedSale, SaleDraft
+from mereau.sales.queries import find_sale
+from mereau.sales.returns.domain import ReturnDraft
 
 router = APIRouter(prefix=f"{V1}/sales", tags=["Sales"])
 

@@ -1,6 +1,6 @@
 """Refusals of earning: each has a stable code of its own."""
 
-from mereau.core.errors import ConflictError, InvalidInputError
+from mereau.core.errors import ConflictError
 
 
 class NoActiveRuleError(ConflictError):
@@ -19,15 +19,3 @@ class RecordedOtherwiseError(ConflictError):
     """The business reference is taken by a document with other content."""
 
     code, title = "recorded_otherwise", "Recorded with other content"
-
-
-class OverReturnError(ConflictError):
-    """More units come back than were sold and not yet returned."""
-
-    code, title = "over_return", "More is returned than was sold"
-
-
-class InvalidSaleError(InvalidInputError):
-    """A sale or return that cannot be, such as one in another currency or in the future."""
-
-    code, title = "invalid_sale", "The document is not valid"

@@ -22,13 +22,14 @@ from mereau.core.schemas import (
     Request,
     Resource,
 )
-from mereau.earning.queries import ReturnView, SaleView
-from mereau.earning.returns.domain import RecordedReturn
-from mereau.earning.sales.domain import RecordedSale, SaleLineDraft
 from mereau.ledger.schemas import BalanceOut, EntryRef
+from mereau.sales.domain import RecordedSale, SaleLineDraft
+from mereau.sales.queries import ReturnView, SaleView
+from mereau.sales.returns.domain import RecordedReturn
 
 LINES_MAX: Final = 200
 SALES_MAX: Final = 500
+LABELS_MAX: Final = 20
 _MICRO_PER_UNIT: Final = 10**6
 # Minor digits other than two (ISO 4217).
 _MINOR_DIGITS: Final = dict.fromkeys(
@@ -54,6 +55,8 @@ class SaleLineCreate(Request):
 
     sku: Label
     category: Label | None = None
+    brand: Label | None = None
+    labels: list[Label] = Field(default_factory=list, max_length=LABELS_MAX)
     quantity: Quantity = 1
     unit_price_minor: AmountMinor | None = None
     amount_minor: AmountMinor | None = None
@@ -82,6 +85,8 @@ class SaleLineCreate(Request):
         return SaleLineDraft(
             sku=self.sku,
             category=self.category,
+            brand=self.brand,
+            labels=tuple(sorted(set(self.labels))),
             quantity=self.quantity,
             unit_price_micro=None if self.unit_price_minor is None else self.unit_price_minor * micro_per_minor,
             amount_minor=self.total_minor,
@@ -112,6 +117,7 @@ class SaleCreate(Request):
     shipping_minor: AmountMinor = 0
     location_id: ObjectId | None = None
     staff_id: ObjectId | None = None
+    channel: Label | None = Field(default=None, description="Where it was sold, e.g. pos or web; rules may look at it.")
     partner_id: ObjectId | None = Field(default=None, description="For operators; else the key's own partner.")
 
     @model_validator(mode="after")
@@ -214,6 +220,8 @@ class SaleLineOut(Resource):
     line_number: int
     sku: str
     category: str | None
+    brand: str | None
+    labels: list[str]
     quantity: int
     amount_minor: int
     discount_minor: int
@@ -254,6 +262,7 @@ class SaleOut(Resource):
     member_id: str | None
     location_id: str | None
     staff_id: str | None
+    channel: str | None
     occurred_at: datetime
     currency: str
     shipping_minor: int
@@ -289,6 +298,7 @@ def show_sale(view: SaleView) -> SaleOut:
         member_id=head.member_id,
         location_id=head.location_id,
         staff_id=head.staff_id,
+        channel=head.channel,
         occurred_at=head.occurred_at,
         currency=head.currency,
         shipping_minor=head.shipping_minor,

@@ -1,9 +1,6 @@
 """The public face of earning: rules, sales and returns."""
 
 from mereau.earning.domain import RuleSpec, parse_spec
-from mereau.earning.queries import ReturnView, SaleView, sale_view
-from mereau.earning.returns.domain import RecordedReturn, ReturnDraft
-from mereau.earning.returns.repository import Candidate
 from mereau.earning.returns.service import (
     ReturnOutcome,
     match_candidates,
@@ -18,8 +15,11 @@ from mereau.earning.rules.service import (
     create_rule,
     list_rules,
 )
-from mereau.earning.sales.domain import RecordedSale, SaleDraft, SaleLineDraft
 from mereau.earning.sales.service import SaleOutcome, record_sales
+from mereau.sales.domain import RecordedSale, SaleDraft, SaleLineDraft
+from mereau.sales.queries import ReturnView, SaleView, sale_view
+from mereau.sales.returns.domain import RecordedReturn, ReturnDraft
+from mereau.sales.returns.repository import Candidate
 
 __all__ = [
     "ActiveRule",

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+from mereau.core.amounts import MAX_AMOUNT_MINOR
 from mereau.integrations.errors import RefusedLineError
 from mereau.integrations.lines import ImportLine, Kind
 
 MICRO_PER_MINOR: Final = 10_000
 NAME_LENGTH_MAX: Final = 64
-AMOUNT_MINOR_MAX: Final = 2**53 - 1
 # The years of the API: a spreadsheet's empty date is 1899 or year 1, and no sale.
 YEARS: Final = range(1970, 2101)
 
@@ -106,7 +106,7 @@ class OnlineRetail:
         price_micro = _price_micro(price)
         units = abs(quantity)
         amount_minor = units * abs(price_micro) // MICRO_PER_MINOR
-        if amount_minor > AMOUNT_MINOR_MAX:
+        if amount_minor > MAX_AMOUNT_MINOR:
             raise RefusedLineError("Quantity x UnitPrice is 2^53 cents or more")
         return ImportLine(
             document,

@@ -12,6 +12,7 @@ import mereau.outbox.models
 import mereau.partners.models
 import mereau.programs.models
 import mereau.rewards.models
+import mereau.sales.models
 import mereau.wallets.models  # noqa: F401  (each import fills the metadata)
 from mereau.core.db import Base
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from mereau.auth.domain import Principal
 from mereau.core.db import WriteSession
 from mereau.core.errors import FieldError, InvalidInputError
-from mereau.earning.sales.domain import SaleDraft
 from mereau.earning.schemas import SaleCreate
 from mereau.members import queries as members
 from mereau.members.queries import ActiveMembers
 from mereau.partners import queries as partners
+from mereau.sales.domain import SaleDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def _draft(sale: SaleCreate, caller: Principal, known: _Known) -> SaleDraft | In
         shipping_minor=sale.shipping_minor,
         location_id=sale.location_id,
         staff_id=staff_id,
+        channel=sale.channel,
     )
 
 

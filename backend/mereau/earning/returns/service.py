@@ -8,8 +8,11 @@ from mereau.core.db import WriteSession
 from mereau.core.errors import MereauError, NotFoundError
 from mereau.core.ids import new_id
 from mereau.earning.errors import RecordedOtherwiseError
-from mereau.earning.returns import repository
-from mereau.earning.returns.domain import (
+from mereau.journal import service as journal
+from mereau.ledger import service as ledger
+from mereau.outbox import service as outbox
+from mereau.sales.returns import repository
+from mereau.sales.returns.domain import (
     OpenLine,
     RecordedReturn,
     ReturnDraft,
@@ -18,10 +21,7 @@ from mereau.earning.returns.domain import (
     merged,
     refusal,
 )
-from mereau.earning.returns.repository import Candidate, Key, LockedSale, ReturnRow
-from mereau.journal import service as journal
-from mereau.ledger import service as ledger
-from mereau.outbox import service as outbox
+from mereau.sales.returns.repository import Candidate, Key, LockedSale, ReturnRow
 
 ReturnOutcome = RecordedReturn | MereauError
 """What became of one return: recorded (perhaps before), or the reason why not."""

@@ -10,14 +10,15 @@ from mereau.core.ids import new_id
 from mereau.earning.domain import evaluate
 from mereau.earning.errors import RecordedOtherwiseError
 from mereau.earning.rules.service import ActiveRule, active_rule
-from mereau.earning.sales import repository
-from mereau.earning.sales.domain import RecordedSale, SaleDraft, inputs_digest, life, refusal, too_many_tokens
-from mereau.earning.sales.repository import Key, SaleRow
+from mereau.earning.sales.domain import life, too_many_tokens
 from mereau.journal import service as journal
 from mereau.ledger import service as ledger
 from mereau.outbox import service as outbox
 from mereau.programs import service as programs
 from mereau.programs.models import Program
+from mereau.sales import repository
+from mereau.sales.domain import RecordedSale, SaleDraft, inputs_digest, refusal
+from mereau.sales.repository import Key, SaleRow
 
 SaleOutcome = RecordedSale | MereauError
 """What became of one sale: recorded (perhaps before), or the reason why not."""

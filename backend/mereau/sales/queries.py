@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import select
 
 from mereau.core.db import ReadSession, WriteSession
-from mereau.earning.models import Return, ReturnLine, Sale, SaleLine
+from mereau.sales.models import Return, ReturnLine, Sale, SaleLine
 
 RETURNS_MAX: Final = 1_000
 """More returns of one sale than this are not listed with it."""
@@ -28,6 +28,14 @@ class SaleView:
     head: Sale
     lines: Sequence[SaleLine]
     returns: Sequence[ReturnView]
+
+
+async def find_sale(session: ReadSession | WriteSession, sale_id: str, partner_id: str | None) -> Sale | None:
+    """The sale's head, without lines; `partner_id` narrows the query to the caller's own."""
+    query = select(Sale).where(Sale.id == sale_id)
+    if partner_id is not None:
+        query = query.where(Sale.partner_id == partner_id)
+    return await session.scalar(query)
 
 
 async def sale_view(

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import text
 
 from mereau.core.db import WriteSession, copy_rows
-from mereau.earning.models import SaleLine
-from mereau.earning.sales.domain import RecordedSale, SaleDraft
+from mereau.sales.domain import RecordedSale, SaleDraft
+from mereau.sales.models import SaleLine
 
 Key = tuple[str, str]
 """Partner id and the partner's own reference."""
@@ -23,17 +23,18 @@ _EXISTING = text("""
 # In the order of the unique key, so that two calls with common references wait instead of deadlocking.
 # The conflict clause waits for a running twin: what is not returned is recorded and visible afterwards.
 _INSERT = text("""
-    insert into sales (id, partner_id, location_id, staff_id, member_id, external_id, occurred_at, currency,
+    insert into sales (id, partner_id, location_id, staff_id, channel, member_id, external_id, occurred_at, currency,
                        shipping_minor, eligible_minor, tokens, rule, inputs_digest, entry_id, created_at)
-    select id, partner_id, location_id, staff_id, member_id, external_id, occurred_at, currency,
+    select id, partner_id, location_id, staff_id, channel, member_id, external_id, occurred_at, currency,
            shipping_minor, eligible_minor, tokens, rule, inputs_digest, entry_id, :now
     from unnest(
         cast(:ids as text[]), cast(:partner_ids as text[]), cast(:location_ids as text[]),
-        cast(:staff_ids as text[]), cast(:member_ids as text[]), cast(:external_ids as text[]),
+        cast(:staff_ids as text[]), cast(:channels as text[]), cast(:member_ids as text[]),
+        cast(:external_ids as text[]),
         cast(:occurred as timestamptz[]), cast(:currencies as text[]), cast(:shippings as bigint[]),
         cast(:eligibles as bigint[]), cast(:tokens as bigint[]), cast(:rules as text[]),
         cast(:digests as bytea[]), cast(:entry_ids as text[])
-    ) as draft (id, partner_id, location_id, staff_id, member_id, external_id, occurred_at, currency,
+    ) as draft (id, partner_id, location_id, staff_id, channel, member_id, external_id, occurred_at, currency,
                 shipping_minor, eligible_minor, tokens, rule, inputs_digest, entry_id)
     order by partner_id, external_id
     on conflict (partner_id, external_id) do nothing
@@ -41,7 +42,7 @@ _INSERT = text("""
 """)
 
 _LINE_COLUMNS = (
-    "sale_id", "line_number", "sku", "category", "quantity", "unit_price_micro", "amount_minor",
+    "sale_id", "line_number", "sku", "category", "brand", "labels", "quantity", "unit_price_micro", "amount_minor",
     "discount_minor", "tax_minor", "eligible_minor", "tokens", "returned_quantity", "reversed_tokens",
 )  # fmt: skip
 
@@ -81,6 +82,7 @@ async def insert_new(session: WriteSession, rows: Sequence[SaleRow], now: dateti
             "partner_ids": [row.draft.partner_id for row in rows],
             "location_ids": [row.draft.location_id for row in rows],
             "staff_ids": [row.draft.staff_id for row in rows],
+            "channels": [row.draft.channel for row in rows],
             "member_ids": [row.draft.member_id for row in rows],
             "external_ids": [row.draft.external_id for row in rows],
             "occurred": [row.draft.occurred_at for row in rows],
@@ -104,6 +106,7 @@ def _lines(rows: Iterable[SaleRow]) -> Iterable[Sequence[object]]:
         shares = zip(row.draft.lines, row.line_eligible_minor, row.line_tokens, strict=True)
         for number, (line, eligible_minor, tokens) in enumerate(shares, 1):
             yield (
-                row.id, number, line.sku, line.category, line.quantity, line.unit_price_micro,
-                line.amount_minor, line.discount_minor, line.tax_minor, eligible_minor, tokens, 0, 0,
+                row.id, number, line.sku, line.category, line.brand, list(line.labels), line.quantity,
+                line.unit_price_micro, line.amount_minor, line.discount_minor, line.tax_minor,
+                eligible_minor, tokens, 0, 0,
             )  # fmt: skip

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import text
 
 from mereau.core.db import ReadSession, WriteSession, copy_rows
-from mereau.earning.models import Return, ReturnLine
-from mereau.earning.returns.domain import OpenLine, RecordedReturn, ReturnDraft
+from mereau.sales.models import Return, ReturnLine
+from mereau.sales.returns.domain import OpenLine, RecordedReturn, ReturnDraft
 
 Key = tuple[str, str, str]
 """Partner id, the partner's own reference, sale id."""

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import orjson
 
+from mereau.core.amounts import MAX_AMOUNT_MINOR
 from mereau.core.errors import FieldError, MereauError
-from mereau.earning.domain import AMOUNT_MINOR_MAX, reversed_in_all
-from mereau.earning.errors import InvalidSaleError, OverReturnError
-from mereau.earning.sales.domain import CLOCK_SKEW_MAX, LINES_MAX, REFERENCE_LENGTH_MAX
+from mereau.sales.domain import CLOCK_SKEW_MAX, LINES_MAX, REFERENCE_LENGTH_MAX
+from mereau.sales.errors import InvalidSaleError, OverReturnError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class RecordedReturn:
     duplicate: bool = False
 
 
+def reversed_in_all(line_tokens: int, returned_quantity: int, quantity: int) -> int:
+    """Tokens of a line that are reversed once `returned_quantity` of its `quantity` units came back.
+
+    A function of the total alone, so partial returns in any order end where one full return ends.
+    """
+    return line_tokens * returned_quantity // quantity
+
+
 @dataclass(slots=True)
 class OpenLine:
     """A sale's line while returns are applied to it; the caller holds the sale's lock."""
@@ -77,14 +85,14 @@ def refusal(draft: ReturnDraft, now: datetime) -> MereauError | None:
     findings = [
         FieldError(f"/lines/{i}/quantity", "out_of_range", "must be 1 or more")
         for i, (_, quantity) in enumerate(draft.lines)
-        if not 0 < quantity <= AMOUNT_MINOR_MAX
+        if not 0 < quantity <= MAX_AMOUNT_MINOR
     ]
     findings += [
         FieldError(f"/lines/{i}/line_number", "out_of_range", f"must be from 1 to {LINES_MAX}")
         for i, (number, _) in enumerate(draft.lines)
         if not 0 < number <= LINES_MAX
     ]
-    if not findings and sum(quantity for _, quantity in draft.lines) > AMOUNT_MINOR_MAX:
+    if not findings and sum(quantity for _, quantity in draft.lines) > MAX_AMOUNT_MINOR:
         findings.append(FieldError("/lines", "out_of_range", "the return's units must be below 2^53"))
     if not 0 < len(draft.lines) <= LINES_MAX:
         findings.append(FieldError("/lines", "length", f"must hold 1 to {LINES_MAX} lines"))

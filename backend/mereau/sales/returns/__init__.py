@@ -1,0 +1,1 @@
+"""Goods that came back: what a return may say, and its tables."""
