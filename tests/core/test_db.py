@@ -166,6 +166,16 @@ async def test_copy_keeps_awkward_values(awkward: AsyncEngine) -> None:
     assert await read(awkward) == rows
 
 
+async def test_a_connection_does_not_wait_for_ever_on_a_server_that_is_gone(engine: AsyncEngine) -> None:
+    """TCP retries for a quarter of an hour unless it is told otherwise."""
+    async with transaction(engine) as session:
+        told = (await raw_connection(session)).info.get_parameters()
+    assert int(told["connect_timeout"]) <= 10
+    assert int(told["tcp_user_timeout"]) <= 20_000
+    idle, interval, count = (int(told[f"keepalives_{name}"]) for name in ("idle", "interval", "count"))
+    assert idle + interval * count <= 20
+
+
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-11))])
 async def test_copy_keeps_instants_of_any_zone(awkward: AsyncEngine, zone: timezone) -> None:
     async with transaction(awkward) as session:

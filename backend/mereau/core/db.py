@@ -3,7 +3,7 @@
 import select
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NewType
+from typing import Any, Final, NewType
 
 import psycopg
 from sqlalchemy import MetaData, Select, event
@@ -22,6 +22,18 @@ ReadSession = NewType("ReadSession", AsyncSession)
 
 WriteSession = NewType("WriteSession", AsyncSession)
 """A session inside a transaction that its owner (request, job or chain loop) will commit."""
+
+
+_SILENCE_MAX_S: Final = 20
+_CONNECT: Final = {
+    "options": "-c timezone=UTC",
+    "connect_timeout": 10,
+    # A server whose machine is gone says nothing at all: TCP alone would wait for a quarter of an hour.
+    "tcp_user_timeout": 1000 * _SILENCE_MAX_S,
+    "keepalives_idle": _SILENCE_MAX_S // 2,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
 
 
 class Base(DeclarativeBase):
@@ -49,7 +61,8 @@ def create_engine(
 ) -> AsyncEngine:
     """An engine whose sessions all speak psycopg 3, in UTC.
 
-    A connection that the server has closed meanwhile is replaced before it is used.
+    A connection that the server has closed meanwhile is replaced before it is used; one that hears nothing for
+    20 seconds is given up.
     """
     engine = create_async_engine(
         sqlalchemy_url(url),
@@ -58,7 +71,7 @@ def create_engine(
         max_overflow=0,
         isolation_level=isolation_level,
         skip_autocommit_rollback=True,
-        connect_args={"options": "-c timezone=UTC"},
+        connect_args=_CONNECT,
     )
     event.listen(engine.sync_engine, "connect", _adapt)
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
