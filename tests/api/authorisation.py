@@ -5,6 +5,7 @@ The objects are member A's and partner A's. `staff` works for partner A. A route
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.world import RULE, ApiWorld
@@ -120,6 +121,13 @@ async def _key_to_revoke(world: ApiWorld) -> Request:
     return f"/api-keys/{key['id']}", None
 
 
+async def _new_consent(world: ApiWorld) -> Request:
+    said_at = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=next(world.numbers))
+    return f"/members/{world.ids['member_a']}/consents", {
+        "kind": "terms", "state": "given", "occurred_at": said_at.isoformat(), "source": "till", "text_version": "1",
+    }  # fmt: skip
+
+
 EVERYBODY = {str(name): 200 for name in IDENTITIES if name not in {None, "revoked"}}
 ONLY_OPERATOR = {"member_a": 403, "member_b": 403, "partner_a": 403, "partner_b": 403, "staff": 403, "auditor": 403}
 NO_MEMBER = {"member_a": 403, "member_b": 403}
@@ -135,6 +143,31 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/v1/members/{member_id}": Expected(
         at("/members/{member_a}"),
         member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "PATCH /api/v1/members/{member_id}": Expected(
+        at("/members/{member_a}", {"locale": "en"}),
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=403,
+    ),
+    "GET /api/v1/members/{member_id}/profile": Expected(
+        at("/members/{member_a}/profile"),
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/members/{member_id}/block": Expected(
+        at("/members/{member_b}/block", {"reason": "fraud_suspected"}), **ONLY_OPERATOR, operator=200
+    ),
+    "POST /api/v1/members/{member_id}/unblock": Expected(
+        at("/members/{member_b}/unblock", {"reason": "resolved"}), **ONLY_OPERATOR, operator=200
+    ),
+    "POST /api/v1/members/{member_id}/consents": Expected(
+        _new_consent, member_a=201, member_b=404, partner_a=201, partner_b=404, staff=201, operator=201, auditor=403
+    ),
+    "GET /api/v1/members/{member_id}/consents": Expected(
+        at("/members/{member_a}/consents"),
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "GET /api/v1/profile-requirements": Expected(at("/profile-requirements"), **EVERYBODY),
+    "PUT /api/v1/profile-requirements": Expected(
+        at("/profile-requirements", {"fields": ["email"]}), **ONLY_OPERATOR, operator=200
     ),
     "GET /api/v1/members/{member_id}/balance": Expected(
         at("/members/{member_a}/balance"),

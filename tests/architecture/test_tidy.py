@@ -120,7 +120,7 @@ def table_owners() -> dict[str, str]:
     owners = {}
     for path in tracked("backend/mereau/*/models.py"):
         for name in re.findall(r'__tablename__ = "(\w+)"', path.read_text()):
-            owners[name] = path.parent.name
+            owners[name] = path.relative_to(BACKEND / "mereau").parts[0]
     return owners
 
 

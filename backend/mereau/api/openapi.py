@@ -13,7 +13,7 @@ from mereau.core.http import JsonBody
 from mereau.core.schemas import Problem
 
 _REF: Final = "#/components/schemas/{model}"
-_VERBS: Final = frozenset({"get", "post", "put", "delete"})
+_VERBS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 _REQUEST_ID: Final = {
     "description": "Names the request in the logs; yours, where you sent a plain one.",
     "schema": {"type": "string"},

@@ -8,6 +8,8 @@ from mereau.earning.rules import endpoints as rules
 from mereau.ledger import endpoints as ledger
 from mereau.ledger.registry import endpoints as partners
 from mereau.members import endpoints as members
+from mereau.members.consents import endpoints as consents
+from mereau.members.profile import endpoints as profiles
 from mereau.rewards import endpoints as rewards
 
 
@@ -20,6 +22,8 @@ def build_routes() -> list[BaseRoute]:
         ledger.router,
         sales.router,
         members.router,
+        profiles.router,
+        consents.router,
         rewards.router,
         rules.router,
         partners.router,

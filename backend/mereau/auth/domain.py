@@ -34,6 +34,8 @@ class Scope(StrEnum):
 
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
+    MEMBERS_MANAGE = "members:manage"
+    PROFILE_WRITE = "profile:write"
     LEDGER_READ = "ledger:read"
     SALES_READ = "sales:read"
     SALES_WRITE = "sales:write"
@@ -57,6 +59,7 @@ _STAFF: Final = frozenset(
     {
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.SALES_READ, Scope.SALES_WRITE, Scope.RULES_READ,
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
+        Scope.PROFILE_WRITE,
     }
 )  # fmt: skip
 
@@ -68,7 +71,7 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.MEMBER: frozenset(
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,
-            Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ,
+            Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE,
         }
     ),
 }  # fmt: skip

@@ -4,7 +4,7 @@ Every integer of a request is bounded, every string has a length, every unknown 
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -22,6 +22,8 @@ _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
 _YEARS: Final = range(1970, 2101)
+_ISO_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_DAY_YEARS: Final = range(1900, 2101)
 
 
 class Request(BaseModel):
@@ -49,6 +51,20 @@ def parse_instant(value: object) -> datetime:
     return at
 
 
+def parse_day(value: object) -> date:
+    """A calendar day, such as 1990-02-28, of a year from 1900 to 2100."""
+    if not isinstance(value, str) or not _ISO_DAY.match(value):
+        raise PydanticCustomError("day", "A calendar day such as 1990-02-28 is expected")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("day", "This day does not exist") from None
+    if day.year not in _DAY_YEARS:
+        raise PydanticCustomError("day", "The year must lie from 1900 to 2100")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(parse_day), WithJsonSchema({"type": "string", "format": "date"})]
 Instant = Annotated[datetime, BeforeValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
@@ -62,6 +78,10 @@ Locale = Annotated[str, Field(min_length=2, max_length=5, pattern=r"^[a-z]{2}(?:
 Email = Annotated[
     str,
     Field(min_length=3, max_length=254, pattern=r"^[^@\x00-\x20\x7f]+@[^@\x00-\x20\x7f]+\.[^@\x00-\x20\x7f]+$"),
+]
+Phone = Annotated[
+    str,
+    Field(min_length=8, max_length=16, pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164, such as +33612345678."),
 ]
 AmountMinor = Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX, description="Integer minor units, such as cents.")]
 Quantity = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]

@@ -44,13 +44,7 @@ async def enrol_member(
     site: SiteHere,
 ) -> Response:
     """Enrol a member, once per external_id. Another's member, or other content, is a conflict."""
-    draft = MemberDraft(
-        external_id=body.external_id,
-        display_name=body.display_name,
-        email=body.email,
-        locale=body.locale,
-        enrolled_by_partner_id=caller.partner_id,
-    )
+    draft = body.draft(caller.partner_id)
     known = await service.find_by_external_id(session, body.external_id)
     member = known or (await service.enrol(session, [draft], site.clock.now()))[0]
     if not _is_of(draft, member):

@@ -7,17 +7,22 @@ from sqlalchemy import func, select, text
 
 from mereau.core.db import ReadSession, WriteSession
 from mereau.members.domain import MemberDraft
+from mereau.members.identity.domain import email_key
 from mereau.members.models import Member
 
 # Sorted by the unique key, so that two bulk enrolments of the same people wait instead of deadlocking.
 _ENROL = text("""
     insert into members
-        (id, external_id, display_name, email, locale, status, enrolled_by_partner_id, created_at)
-    select id, external_id, display_name, email, locale, 'active', partner_id, :now
+        (id, external_id, display_name, email, email_key, phone, device_digest, locale, birth_date, birth_date_set_at,
+         status, enrolled_by_partner_id, created_at)
+    select id, external_id, display_name, email, email_key, phone, device_digest, locale, birth_date,
+           case when birth_date is null then null else cast(:now as timestamptz) end, 'active', partner_id, :now
     from unnest(
         cast(:ids as text[]), cast(:external_ids as text[]), cast(:display_names as text[]),
-        cast(:emails as text[]), cast(:locales as text[]), cast(:partner_ids as text[])
-    ) as draft (id, external_id, display_name, email, locale, partner_id)
+        cast(:emails as text[]), cast(:email_keys as text[]), cast(:phones as text[]),
+        cast(:device_digests as bytea[]), cast(:locales as text[]), cast(:birth_dates as date[]),
+        cast(:partner_ids as text[])
+    ) as draft (id, external_id, display_name, email, email_key, phone, device_digest, locale, birth_date, partner_id)
     order by external_id
     on conflict (external_id) do nothing
     returning id, external_id
@@ -35,7 +40,11 @@ async def insert_missing(
             "external_ids": [draft.external_id for _, draft in drafts],
             "display_names": [draft.display_name for _, draft in drafts],
             "emails": [draft.email for _, draft in drafts],
+            "email_keys": [None if draft.email is None else email_key(draft.email) for _, draft in drafts],
+            "phones": [draft.phone for _, draft in drafts],
+            "device_digests": [draft.device_digest for _, draft in drafts],
             "locales": [draft.locale for _, draft in drafts],
+            "birth_dates": [draft.birth_date for _, draft in drafts],
             "partner_ids": [draft.enrolled_by_partner_id for _, draft in drafts],
             "now": now,
         },

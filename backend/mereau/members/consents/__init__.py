@@ -1,0 +1,1 @@
+"""What members agreed to, when, and under which text."""

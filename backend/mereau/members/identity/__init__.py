@@ -1,0 +1,1 @@
+"""Telling people apart: normal forms under which two spellings of one address are one."""
