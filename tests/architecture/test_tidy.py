@@ -19,7 +19,8 @@ TOP_LEVEL = {
 
 SQL_MAKERS = {"select", "insert", "update", "delete", "text"}
 FEATURES = {
-    "outbox", "journal", "programs", "members", "partners", "wallets", "ledger", "earning", "rewards", "auth",
+    "outbox", "journal", "programs", "members", "partners", "wallets", "ledger", "earning", "rewards", "auth", "sales",
+    "segments", "tiers",
 }  # fmt: skip
 VOCABULARY = {
     "__init__", "domain", "models", "repository", "queries", "service", "schemas", "endpoints", "tasks",

@@ -13,6 +13,8 @@ import mereau.partners.models
 import mereau.programs.models
 import mereau.rewards.models
 import mereau.sales.models
+import mereau.segments.models
+import mereau.tiers.models
 import mereau.wallets.models  # noqa: F401  (each import fills the metadata)
 from mereau.core.db import Base
 

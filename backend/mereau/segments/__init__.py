@@ -1,0 +1,1 @@
+"""Saved groups of members: filters over what they did, lists, and the facts that both ask."""
