@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import bindparam, func, literal, select, text
+from psycopg.errors import DivisionByZero
+from sqlalchemy import Integer, bindparam, func, literal, select, text
 from sqlalchemy.exc import DBAPIError, InternalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapped
@@ -248,3 +249,16 @@ async def test_a_hot_query_sees_its_transaction_and_keeps_its_constants(engine: 
         assert await query.rows(session, name="b") == []
     async with engine.connect() as connection:
         assert await query.rows(connection, name="a") == [("a", "it's 100 %", 1)]
+    assert await query.rows(engine, name="a") == [("a", "it's 100 %", 1)]
+
+
+async def test_a_hot_query_gives_its_connection_back_whatever_happens(database_url: str) -> None:
+    engine = create_engine(database_url, connections_max=1)
+    fine, wrong = HotQuery(select(literal(1))), HotQuery(select(literal(1) / bindparam("by", type_=Integer)))
+    try:
+        for _ in range(3):
+            with pytest.raises(DivisionByZero):
+                await wrong.rows(engine, by=0)
+            assert await fine.rows(engine) == [(1,)]
+    finally:
+        await engine.dispose()

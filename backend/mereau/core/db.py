@@ -1,7 +1,7 @@
 """One PostgreSQL door: engine, transactions, the declarative base and COPY."""
 
 import select
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, NewType
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
 
 from mereau.core import arrays
 from mereau.core.pool import FairPool
@@ -23,6 +24,9 @@ ReadSession = NewType("ReadSession", AsyncSession)
 WriteSession = NewType("WriteSession", AsyncSession)
 """A session inside a transaction that its owner (request, job or chain loop) will commit."""
 
+
+Driver = psycopg.AsyncConnection[Any]
+"""What sessions speak through."""
 
 _SILENCE_MAX_S: Final = 20
 _CONNECT: Final = {
@@ -117,10 +121,14 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[ReadSession]:
             yield ReadSession(session)
 
 
-async def raw_connection(session: AsyncSession | AsyncConnection) -> psycopg.AsyncConnection[Any]:
+async def raw_connection(session: AsyncSession | AsyncConnection) -> Driver:
     """The psycopg connection under a session's transaction, for COPY and whatever costs less there."""
     connection = session if isinstance(session, AsyncConnection) else await session.connection()
-    driver = (await connection.get_raw_connection()).driver_connection
+    return _driver_of(await connection.get_raw_connection())
+
+
+def _driver_of(pooled: PoolProxiedConnection) -> Driver:
+    driver = pooled.driver_connection
     if not isinstance(driver, psycopg.AsyncConnection):
         msg = f"psycopg expected, not {type(driver).__name__}"
         raise TypeError(msg)
@@ -155,7 +163,17 @@ class HotQuery:
                 text = text.replace(f"%({name})s", compiled.render_literal_value(bind.value, bind.type))
         self._text = text.encode()
 
-    async def rows(self, session: AsyncSession | AsyncConnection, **parameters: object) -> list[tuple[Any, ...]]:
-        """All rows, in the session's transaction where it has one."""
-        driver = await raw_connection(session)
+    async def rows(
+        self, where: AsyncSession | AsyncConnection | AsyncEngine, **parameters: object
+    ) -> list[tuple[Any, ...]]:
+        """All rows: in a session's transaction where it has one, of an engine on a connection of its pool."""
+        if isinstance(where, AsyncEngine):
+            pooled = await where.raw_connection()
+            try:
+                return await self._ask(_driver_of(pooled), parameters)
+            finally:
+                await greenlet_spawn(pooled.close)
+        return await self._ask(await raw_connection(where), parameters)
+
+    async def _ask(self, driver: Driver, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
         return await (await driver.execute(self._text, parameters)).fetchall()

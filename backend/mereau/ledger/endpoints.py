@@ -25,8 +25,7 @@ async def get_balance(
     """What the member has; for members their own alone."""
     _check_owner(member_id, caller)
     # The most frequent request of all: one statement needs no session around it, nor a dependency that makes one.
-    async with site_of(request).reads.connect() as connection:
-        balance = await find_balance(connection, member_id)
+    balance = await find_balance(site_of(request).reads, member_id)
     if balance is None:
         raise not_found("mem")
     return answer(show_member_balance(member_id, balance))

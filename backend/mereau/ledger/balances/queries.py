@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Text, and_, bindparam, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from mereau.chain.models import Batch, ChainBalance, MirrorState, Order
 from mereau.core.db import HotQuery
@@ -64,14 +64,16 @@ class Standing:
     tokens: int
 
 
-async def find_balance(session: AsyncSession | AsyncConnection, member_id: str) -> Balance | None:
+async def find_balance(where: AsyncSession | AsyncConnection | AsyncEngine, member_id: str) -> Balance | None:
     """The member's balance, None where there is no such member."""
-    return (await find_balances(session, [member_id])).get(member_id)
+    return (await find_balances(where, [member_id])).get(member_id)
 
 
-async def find_balances(session: AsyncSession | AsyncConnection, member_ids: Sequence[str]) -> dict[str, Balance]:
+async def find_balances(
+    where: AsyncSession | AsyncConnection | AsyncEngine, member_ids: Sequence[str]
+) -> dict[str, Balance]:
     """Member id -> balance; unknown members are absent. Tokens in debt are not available."""
-    rows = await _BALANCES.rows(session, member_ids=list(member_ids))
+    rows = await _BALANCES.rows(where, member_ids=list(member_ids))
     return {
         member_id: Balance(
             available=max(0, (available or 0) - (debt or 0)),
