@@ -128,6 +128,18 @@ async def _new_consent(world: ApiWorld) -> Request:
     }  # fmt: skip
 
 
+async def _new_card(world: ApiWorld) -> Request:
+    token = f"tok_of_a_connector_{next(world.numbers)}"
+    await world.hand.write("delete from payment_cards")
+    return f"/members/{world.ids['member_a']}/cards", {"token": token}
+
+
+async def _card_to_remove(world: ApiWorld) -> Request:
+    path, body = await _new_card(world)
+    card = await world.made("member_a", path, body)
+    return f"{path}/{card['id']}", None
+
+
 EVERYBODY = {str(name): 200 for name in IDENTITIES if name not in {None, "revoked"}}
 ONLY_OPERATOR = {"member_a": 403, "member_b": 403, "partner_a": 403, "partner_b": 403, "staff": 403, "auditor": 403}
 NO_MEMBER = {"member_a": 403, "member_b": 403}
@@ -164,6 +176,16 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/v1/members/{member_id}/consents": Expected(
         at("/members/{member_a}/consents"),
         member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/members/{member_id}/cards": Expected(
+        _new_card, member_a=201, member_b=404, partner_a=201, partner_b=404, staff=201, operator=201, auditor=403
+    ),
+    "GET /api/v1/members/{member_id}/cards": Expected(
+        at("/members/{member_a}/cards"),
+        member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "DELETE /api/v1/members/{member_id}/cards/{card_id}": Expected(
+        _card_to_remove, member_a=204, member_b=404, partner_a=204, partner_b=404, staff=204, operator=204, auditor=403
     ),
     "GET /api/v1/profile-requirements": Expected(at("/profile-requirements"), **EVERYBODY),
     "PUT /api/v1/profile-requirements": Expected(

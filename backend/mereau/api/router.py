@@ -8,6 +8,7 @@ from mereau.earning.rules import endpoints as rules
 from mereau.ledger import endpoints as ledger
 from mereau.ledger.registry import endpoints as partners
 from mereau.members import endpoints as members
+from mereau.members.cards import endpoints as cards
 from mereau.members.consents import endpoints as consents
 from mereau.members.profile import endpoints as profiles
 from mereau.rewards import endpoints as rewards
@@ -24,6 +25,7 @@ def build_routes() -> list[BaseRoute]:
         members.router,
         profiles.router,
         consents.router,
+        cards.router,
         rewards.router,
         rules.router,
         partners.router,

@@ -23,6 +23,7 @@ from mereau.core.schemas import (
     Resource,
 )
 from mereau.ledger.schemas import BalanceOut, EntryRef
+from mereau.members.cards.schemas import CardToken
 from mereau.sales.domain import RecordedSale, SaleLineDraft
 from mereau.sales.queries import ReturnView, SaleView
 from mereau.sales.returns.domain import RecordedReturn
@@ -111,6 +112,9 @@ class SaleCreate(Request):
 
     external_id: ExternalId
     member: MemberRef | None = Field(default=None, description="Absent: nobody known; earns nothing.")
+    payment_token: CardToken | None = Field(
+        default=None, description="Instead of member: a card's token; one that nobody registered is nobody known."
+    )
     occurred_at: Instant
     currency: Currency
     lines: list[SaleLineCreate] = Field(min_length=1, max_length=LINES_MAX)
@@ -122,6 +126,8 @@ class SaleCreate(Request):
 
     @model_validator(mode="after")
     def _total(self) -> Self:
+        if self.member is not None and self.payment_token is not None:
+            raise PydanticCustomError("one_of", "Either member or payment_token is expected")
         if sum(line.total_minor for line in self.lines) + self.shipping_minor > AMOUNT_MINOR_MAX:
             raise PydanticCustomError("too_large", "The sale's total is out of range")
         return self

@@ -40,7 +40,10 @@ class SaleLineDraft:
 
 @dataclass(frozen=True, slots=True)
 class SaleDraft:
-    """One receipt of a partner. `member_id` None is a sale to nobody known: recorded, earns nothing."""
+    """One receipt of a partner. `member_id` None is a sale to nobody known: recorded, earns nothing.
+
+    `payment_token` is what the buyer paid with, where that told who they are.
+    """
 
     partner_id: str
     external_id: str
@@ -52,6 +55,7 @@ class SaleDraft:
     location_id: str | None = None
     staff_id: str | None = None
     channel: str | None = None
+    payment_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,11 @@ def refusal(draft: SaleDraft, currency: str, now: datetime) -> InvalidSaleError 
 def inputs_digest(draft: SaleDraft) -> bytes:
     """SHA-256 of what the sale says (canonical form, version 2), whoever recorded it.
 
-    The staff member is left out: the same receipt handed in by two people is the same receipt.
+    The staff member is left out: the same receipt handed in by two people is the same receipt. Of a sale that was
+    paid with a token it is the token that says who bought, whoever that was known to be meanwhile.
     """
     content = [
-        draft.member_id,
+        draft.member_id if draft.payment_token is None else f"paid with {draft.payment_token}",
         draft.occurred_at.astimezone(UTC).isoformat(),
         draft.currency,
         draft.shipping_minor,

@@ -1,13 +1,14 @@
 """From requests to drafts, in a constant number of statements however many sales."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mereau.auth.domain import Principal
 from mereau.core.db import WriteSession
 from mereau.core.errors import FieldError, InvalidInputError
-from mereau.earning.schemas import SaleCreate
+from mereau.earning.schemas import MemberRef, SaleCreate
 from mereau.members import queries as members
+from mereau.members.cards import service as cards
 from mereau.members.queries import ActiveMembers
 from mereau.partners import queries as partners
 from mereau.sales.domain import SaleDraft
@@ -18,6 +19,7 @@ class _Known:
     """What exists of all that the sales name; `partners` of those that operators name."""
 
     members: ActiveMembers
+    card_holders: Mapping[str, str]
     places: set[tuple[str, str]]
     partners: set[str]
 
@@ -57,6 +59,8 @@ async def _look_up(session: WriteSession, said: Sequence[tuple[Principal, SaleCr
             sorted({member.id for member in named if member.id is not None}),
             sorted({member.external_id for member in named if member.external_id is not None}),
         )
+    tokens = {sale.payment_token for _, sale in said if sale.payment_token is not None}
+    holders = await cards.holders(session, sorted(tokens)) if tokens else {}
     locations = {sale.location_id for _, sale in said if sale.location_id is not None}
     staff = {sale.staff_id for caller, sale in said if sale.staff_id is not None and sale.staff_id != caller.staff_id}
     places: set[tuple[str, str]] = set()
@@ -64,12 +68,12 @@ async def _look_up(session: WriteSession, said: Sequence[tuple[Principal, SaleCr
         places = await partners.known_places(session, sorted(locations), sorted(staff))
     by_operators = {sale.partner_id for caller, sale in said if caller.partner_id is None and sale.partner_id}
     known = await partners.known_partners(session, sorted(by_operators)) if by_operators else set()
-    return _Known(found, places, known)
+    return _Known(found, holders, places, known)
 
 
 def _draft(sale: SaleCreate, caller: Principal, known: _Known) -> SaleDraft | InvalidInputError:
     partner_id = sale.partner_id if caller.partner_id is None else caller.partner_id
-    member_id = _member_of(sale, known.members)
+    member_id = _member_of(sale, known)
     staff_id = caller.staff_id or sale.staff_id
     errors = list(_findings(sale, caller, known, member_id))
     if errors or partner_id is None:
@@ -85,6 +89,7 @@ def _draft(sale: SaleCreate, caller: Principal, known: _Known) -> SaleDraft | In
         location_id=sale.location_id,
         staff_id=staff_id,
         channel=sale.channel,
+        payment_token=sale.payment_token,
     )
 
 
@@ -108,12 +113,16 @@ def _findings(sale: SaleCreate, caller: Principal, known: _Known, member_id: str
         yield FieldError("/staff_id", "unknown", "The partner has no such active member of staff.")
 
 
-def _member_of(sale: SaleCreate, known: ActiveMembers) -> str | None:
-    if sale.member is None:
-        return None
-    if sale.member.external_id is not None:
-        return known.by_external_id.get(sale.member.external_id)
-    return sale.member.id if sale.member.id in known.ids else None
+def _member_of(sale: SaleCreate, known: _Known) -> str | None:
+    if sale.payment_token is not None:
+        return known.card_holders.get(sale.payment_token)
+    return None if sale.member is None else _named(sale.member, known.members)
+
+
+def _named(ref: MemberRef, found: ActiveMembers) -> str | None:
+    if ref.external_id is not None:
+        return found.by_external_id.get(ref.external_id)
+    return ref.id if ref.id in found.ids else None
 
 
 def _refusal(errors: Sequence[FieldError]) -> InvalidInputError:

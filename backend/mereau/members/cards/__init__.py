@@ -1,0 +1,1 @@
+"""Cards that members pay with, as opaque tokens of a connector."""
