@@ -223,6 +223,12 @@ EXPECTED: dict[str, Expected] = {
     "POST /api/v1/earning-rules/{rule_id}/activate": Expected(
         at("/earning-rules/{rule}/activate"), **ONLY_OPERATOR, operator=200
     ),
+    "GET /api/v1/earning-rules/{rule_id}": Expected(
+        at("/earning-rules/{rule}"), **NO_MEMBER, partner_a=200, partner_b=200, staff=200, operator=200, auditor=200
+    ),
+    "POST /api/v1/earning-rules/{rule_id}/deactivate": Expected(
+        at("/earning-rules/{rule}/deactivate"), **ONLY_OPERATOR, operator=200
+    ),
     "POST /api/v1/rewards": Expected(_new_reward, **ONLY_OPERATOR, operator=201),
     "GET /api/v1/rewards": Expected(at("/rewards"), **EVERYBODY),
     "GET /api/v1/redemptions/{redemption_id}": Expected(

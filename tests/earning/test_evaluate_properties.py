@@ -10,9 +10,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from factories.earning import earned as evaluate
 from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS
-from mereau.earning.domain import Basis, Rate, RuleSpec, evaluate
-from mereau.earning.sales.domain import life
+from mereau.earning.crediting.domain import life
+from mereau.earning.domain import Rate, RuleSpec
 from mereau.sales.domain import SaleDraft, SaleLineDraft, inputs_digest
 from mereau.sales.returns.domain import OpenLine, merged, reversed_in_all
 
@@ -22,8 +23,8 @@ CATEGORIES = [None, "food", "stamps", "épicerie"]
 
 SPECS = st.builds(
     RuleSpec,
-    rate=st.builds(Rate, st.integers(1, 10_000), st.integers(1, 100_000)),
-    basis=st.sampled_from(Basis),
+    rate=st.builds(Rate, tokens=st.integers(1, 10_000), per_minor=st.integers(1, 100_000)),
+    basis=st.sampled_from(["pre_discount", "post_discount"]),
     include_tax=st.booleans(),
     include_shipping=st.booleans(),
     excluded_skus=st.frozensets(st.sampled_from(SKUS), max_size=2),
@@ -43,6 +44,11 @@ LINES = st.builds(
 )
 RECEIPTS = st.lists(LINES, max_size=8)
 SHIPPING = st.integers(0, 5_000)
+
+
+def changed(model: Any, **fields: Any) -> Any:
+    """The same rule, or part of one, with other fields."""
+    return model.model_copy(update=fields)
 
 
 def model_eligible(spec: RuleSpec, line: SaleLineDraft) -> int:
@@ -90,14 +96,14 @@ def test_more_shipping_never_earns_less(spec: RuleSpec, lines: list[SaleLineDraf
 def test_a_kinder_rule_never_earns_less(spec: RuleSpec, lines: list[SaleLineDraft], shipping: int) -> None:
     tokens = evaluate(spec, lines, shipping).tokens
     kinder = [
-        replace(spec, basis=Basis.PRE_DISCOUNT),
-        replace(spec, include_tax=True),
-        replace(spec, include_shipping=True),
-        replace(spec, excluded_skus=frozenset()),
-        replace(spec, excluded_categories=frozenset()),
-        replace(spec, minimum_minor=0),
-        replace(spec, rate=replace(spec.rate, tokens=spec.rate.tokens + 1)),
-        replace(spec, rate=replace(spec.rate, per_minor=max(1, spec.rate.per_minor - 1))),
+        changed(spec, basis="pre_discount"),
+        changed(spec, include_tax=True),
+        changed(spec, include_shipping=True),
+        changed(spec, excluded_skus=frozenset()),
+        changed(spec, excluded_categories=frozenset()),
+        changed(spec, minimum_minor=0),
+        changed(spec, rate=changed(spec.rate, tokens=spec.rate.tokens + 1)),
+        changed(spec, rate=changed(spec.rate, per_minor=max(1, spec.rate.per_minor - 1))),
     ]
     assert all(evaluate(rule, lines, shipping).tokens >= tokens for rule in kinder)
 
@@ -127,9 +133,9 @@ def test_one_receipt_never_earns_less_than_its_halves(
 
 @given(SPECS, RECEIPTS, st.integers(2, 9))
 def test_the_unit_of_money_does_not_matter(spec: RuleSpec, lines: list[SaleLineDraft], times: int) -> None:
-    scaled = replace(
+    scaled = changed(
         spec,
-        rate=replace(spec.rate, per_minor=spec.rate.per_minor * times),
+        rate=changed(spec.rate, per_minor=spec.rate.per_minor * times),
         minimum_minor=spec.minimum_minor * times,
     )
     dearer = [
@@ -146,10 +152,10 @@ def test_the_unit_of_money_does_not_matter(spec: RuleSpec, lines: list[SaleLineD
 
 @given(SPECS, RECEIPTS)
 def test_the_minimum_is_all_or_nothing(spec: RuleSpec, lines: list[SaleLineDraft]) -> None:
-    eligible = evaluate(replace(spec, minimum_minor=0), lines, 0).eligible_minor
-    exactly = evaluate(replace(spec, minimum_minor=eligible), lines, 0)
-    above = evaluate(replace(spec, minimum_minor=eligible + 1), lines, 0)
-    assert exactly == evaluate(replace(spec, minimum_minor=0), lines, 0)
+    eligible = evaluate(changed(spec, minimum_minor=0), lines, 0).eligible_minor
+    exactly = evaluate(changed(spec, minimum_minor=eligible), lines, 0)
+    above = evaluate(changed(spec, minimum_minor=eligible + 1), lines, 0)
+    assert exactly == evaluate(changed(spec, minimum_minor=0), lines, 0)
     assert (above.tokens, set(above.line_tokens) | {0}) == (0, {0})
     assert above.eligible_minor == eligible, "what was eligible is told even where it earned nothing"
 
@@ -159,12 +165,12 @@ def test_the_minimum_is_all_or_nothing(spec: RuleSpec, lines: list[SaleLineDraft
 def test_the_largest_figures_are_exact(amount: int, tokens: int, per_minor: int) -> None:
     """A float would lose the last digits here."""
     line = SaleLineDraft("bread", None, 1, None, amount)
-    earned = evaluate(RuleSpec(Rate(tokens, per_minor)), [line], 0)
+    earned = evaluate(RuleSpec(rate=Rate(tokens=tokens, per_minor=per_minor)), [line], 0)
     assert earned.tokens == (Fraction(amount * tokens, per_minor)).__floor__() == earned.line_tokens[0]
 
 
 def test_an_empty_receipt_earns_nothing() -> None:
-    spec = RuleSpec(Rate(1, 1), include_shipping=True)
+    spec = RuleSpec(rate=Rate(tokens=1, per_minor=1), include_shipping=True)
     assert evaluate(spec, [], 500) == evaluate(spec, [], 0)
     assert evaluate(spec, [], 500).tokens == 0
 

@@ -47,12 +47,13 @@ async def test_versions_that_are_made_side_by_side_do_not_collide(shop: Shop) ->
     assert [version for _, version, _ in await states(shop)] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_one_rule_is_active_at_a_time(shop: Shop) -> None:
+async def test_one_version_of_a_rule_is_active_at_a_time(shop: Shop) -> None:
     newer = await create(shop)
     assert await activate(shop, newer) == "active"
     assert [status for *_, status in await states(shop)] == ["inactive", "active"]
     async with snapshot(shop.engine) as session:
-        rule = await earning.active_rule(session)
+        (rule,) = (await earning.sale_rules(session)).rules
+    assert rule.spec.rate is not None
     assert (rule.reference, rule.spec.rate.tokens) == (f"{newer}@2", 2)
 
 
@@ -152,4 +153,4 @@ async def test_a_shop_without_a_rule_has_no_active_one(shop: Shop) -> None:
     await shop.write("delete from earning_rules")
     async with snapshot(shop.engine) as session:
         with pytest.raises(NoActiveRuleError):
-            await earning.active_rule(session)
+            await earning.sale_rules(session)

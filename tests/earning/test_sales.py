@@ -12,8 +12,8 @@ from factories.earning import Shop, a_line, at, make_shop, refused
 from mereau.core.db import transaction
 from mereau.core.errors import ConfigurationError
 from mereau.earning import service as earning
+from mereau.earning.crediting.domain import life
 from mereau.earning.errors import RecordedOtherwiseError
-from mereau.earning.sales.domain import life
 from mereau.sales.domain import RecordedSale, inputs_digest
 from mereau.sales.errors import InvalidSaleError
 

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +13,10 @@ from factories.ledger import LedgerWorld, make_world
 from mereau.core.db import snapshot, transaction
 from mereau.core.errors import MereauError
 from mereau.earning import service as earning
+from mereau.earning.compiled.domain import RuleSet, compile_rule
+from mereau.earning.domain import RuleSpec
+from mereau.earning.evaluation.domain import evaluate
+from mereau.earning.evaluation.facts.domain import MemberFacts, Occasion
 from mereau.earning.service import (
     RecordedReturn,
     RecordedSale,
@@ -104,6 +109,29 @@ class Shop(LedgerWorld):
     async def count(self, table: str) -> int:
         ((number,),) = await self.rows(f"select count(*) from {table}")
         return int(number)
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What one rule says of one sale, as plain figures."""
+
+    eligible_minor: int
+    tokens: int
+    line_eligible_minor: tuple[int, ...]
+    line_tokens: tuple[int, ...]
+
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def earned(spec: RuleSpec, lines: Sequence[SaleLineDraft], shipping_minor: int) -> Earned:
+    """What a rule alone gives a member for a sale."""
+    occasion = Occasion(
+        "sale", NOON, MemberFacts("mem_1"), partner_id="par_1", lines=lines, shipping_minor=shipping_minor
+    )
+    outcome = evaluate(RuleSet([compile_rule(spec)]), occasion, {}, PARIS)
+    return Earned(outcome.eligible_minor, outcome.tokens, outcome.line_eligible_minor, outcome.line_tokens)
 
 
 def refused(outcomes: Sequence[SaleOutcome | ReturnOutcome]) -> list[str | None]:

@@ -1,59 +1,168 @@
-"""What a sale earns and what a return takes back: integers in, integers out, no I/O.
+"""What an earning rule may say, as structured data: `parse_spec` reads it, `RuleSpec.to_dict` writes it. Pure.
 
 Money is in minor units of the programme's currency, tokens are whole. A line's `amount_minor` is what the
 line costs before its discount, tax included; `tax_minor` is the tax inside it; `discount_minor` is positive.
+Periods, weekdays and hours are those of the programme's time zone, at the moment of the occasion.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final, Literal, Protocol, get_args
 
-from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS, share_by_largest_remainder
+from pydantic import Field, PlainSerializer, Strict, ValidationError
+
+from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS
 from mereau.core.errors import FieldError, InvalidInputError
+from mereau.core.schemas import Instant, Label, ObjectId, Request
+from mereau.core.strict_json import escape_pointer
 
-EXCLUSIONS_MAX: Final = 1_000
-NAME_LENGTH_MAX: Final = 255
+Trigger = Literal[
+    "sale", "sign_up", "first_purchase", "newsletter_opt_in", "profile_completed", "review_approved",
+    "survey_answered", "contest_entered", "social_action", "referral_referrer", "referral_referred", "birthday",
+    "tenure", "win_back", "custom_event", "code", "tier_reached", "object_activated", "object_taken_back",
+]  # fmt: skip
+TRIGGERS: Final[tuple[str, ...]] = get_args(Trigger)
+Period = Literal["day", "week", "month", "quarter", "half_year", "year", "ever"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: Final[tuple[str, ...]] = get_args(Weekday)
+AWARDS: Final = ("rate", "fixed", "every_nth", "multiplier", "amount")
+
+NAMES_MAX: Final = 1_000
+EXPRESSION_CHARS_MAX: Final = 500
+LIMITS_MAX: Final = 10
+PRIORITY_MAX: Final = 1_000_000
+
+# A set in any order on the wire, sorted where it is stored: what decides alike has one digest.
+Names = Annotated[frozenset[Label], Strict(strict=False), Field(max_length=NAMES_MAX), PlainSerializer(sorted)]
+Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_CHARS_MAX)]
+AwardTokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+TimeOfDay = Annotated[str, Field(pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
+NOBODY: Final[frozenset[str]] = frozenset()
 
 
-class Basis(StrEnum):
-    """Whether a line counts before or after its discount."""
-
-    PRE_DISCOUNT = "pre_discount"
-    POST_DISCOUNT = "post_discount"
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Request):
     """`tokens` for every `per_minor` of eligible amount; 1 per 100 is one token per whole unit of money."""
 
-    tokens: int
-    per_minor: int
+    tokens: AwardTokens
+    per_minor: int = Field(ge=1, le=MAX_AMOUNT_MINOR)
 
 
-@dataclass(frozen=True, slots=True)
-class RuleSpec:
-    """Everything that decides what a sale earns. `minimum_minor` is compared with the sale's eligible amount."""
+class Fixed(Request):
+    """A number of tokens per occasion, per unit of the goods in scope, or per visit: once a member and day."""
 
-    rate: Rate
-    basis: Basis = Basis.POST_DISCOUNT
+    tokens: AwardTokens
+    per: Literal["occasion", "item", "visit"] = "occasion"
+
+
+class EveryNth(Request):
+    """`tokens` at every `n`-th qualifying occasion of a member in a period."""
+
+    n: int = Field(ge=2, le=10_000)
+    tokens: AwardTokens
+    period: Period = "ever"
+
+
+class Multiplier(Request):
+    """Raises what the other rules earned on the goods in scope to `percent` % of it: 200 doubles it.
+
+    With `by_tier`, the percentage is that of the member's tier.
+    """
+
+    percent: int | None = Field(default=None, ge=101, le=10_000)
+    by_tier: bool = False
+
+
+class Audience(Request):
+    """Whom and where a rule is for: one of each list that is not empty. Tiers and segments by external id."""
+
+    tiers: Names = NOBODY
+    segments: Names = NOBODY
+    partners: Names = NOBODY
+    locations: Names = NOBODY
+    channels: Names = NOBODY
+
+
+class Hours(Request):
+    """From `starts` until just before `ends`; where `ends` is earlier, past midnight."""
+
+    starts: TimeOfDay
+    ends: TimeOfDay
+
+
+class Window(Request):
+    """When a rule fires: from `starts_at` until just before `ends_at`, on these weekdays, within these hours."""
+
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
+    weekdays: list[Weekday] = Field(default=[], max_length=7)
+    hours: list[Hours] = Field(default=[], max_length=10)
+
+
+class Limit(Request):
+    """How often, or for how many tokens, a rule fires in a period, and what it does with an award beyond.
+
+    Per `member` and per `rule` count what this rule gave, whichever of its versions; per `programme` counts,
+    in one common sum, what all rules gave that name such a limit for the same period. A limit of tokens per
+    rule or programme is a budget: its end is announced once a period.
+    """
+
+    per: Literal["member", "rule", "programme"]
+    period: Period
+    uses: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
+    tokens: AwardTokens | None = None
+    over: Literal["reduce", "refuse"] = "reduce"
+
+
+class RuleSpec(Request):
+    """Everything that decides what an occasion earns. `minimum_minor` is compared with its eligible amount.
+
+    Goods are in scope where they meet one of the `included_` lists (all, where those are empty) and none of the
+    `excluded_` ones. Of rules in one stacking group, an `exclusive` one that earns stands alone (the one of
+    highest priority), and of those `best_of` only the one that earns most stands.
+    """
+
+    trigger: Trigger = "sale"
+    rate: Rate | None = None
+    fixed: Fixed | None = None
+    every_nth: EveryNth | None = None
+    multiplier: Multiplier | None = None
+    amount: Expression | None = Field(default=None, description="CEL: the tokens, as an integer.")
+    basis: Literal["pre_discount", "post_discount"] = "post_discount"
     include_tax: bool = True
     include_shipping: bool = False
-    excluded_skus: frozenset[str] = frozenset()
-    excluded_categories: frozenset[str] = frozenset()
-    minimum_minor: int = 0
+    minimum_minor: int = Field(default=0, ge=0, le=MAX_AMOUNT_MINOR)
+    included_skus: Names = NOBODY
+    included_categories: Names = NOBODY
+    included_brands: Names = NOBODY
+    included_labels: Names = NOBODY
+    excluded_skus: Names = NOBODY
+    excluded_categories: Names = NOBODY
+    excluded_brands: Names = NOBODY
+    excluded_labels: Names = NOBODY
+    audience: Audience = Audience()
+    window: Window = Window()
+    match: dict[Label, Names] = Field(default={}, max_length=10, description="What attributes of the occasion say.")
+    condition: Expression | None = Field(default=None, description="CEL: true or false.")
+    first_only: bool = Field(default=False, description="Only at the member's first purchase.")
+    limits: list[Limit] = Field(default=[], max_length=LIMITS_MAX)
+    priority: int = Field(default=0, ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="The highest comes first.")
+    stacking: Literal["additive", "best_of", "exclusive"] = "additive"
+    stacking_group: Label | None = None
+    issuer_partner_id: ObjectId | None = Field(default=None, description="Pays where the occasion names no partner.")
 
     def to_dict(self) -> dict[str, object]:
-        """The stored form: `parse_spec` reads it back to an equal rule."""
-        return {
-            "rate": {"tokens": self.rate.tokens, "per_minor": self.rate.per_minor},
-            "basis": self.basis.value,
-            "include_tax": self.include_tax,
-            "include_shipping": self.include_shipping,
-            "excluded_skus": sorted(self.excluded_skus),
-            "excluded_categories": sorted(self.excluded_categories),
-            "minimum_minor": self.minimum_minor,
-        }
+        """The stored form: `parse_spec` reads it back to an equal rule. What is as it was by default is left out."""
+        whole = self.model_dump(mode="json")
+        said = self.model_dump(mode="json", exclude_defaults=True)
+        return {name: whole[name] for name in _ALWAYS} | said
+
+
+_ALWAYS: Final = (
+    "basis", "include_tax", "include_shipping", "excluded_skus", "excluded_categories", "minimum_minor",
+)  # fmt: skip
+_OF_GOODS: Final = (
+    "include_shipping", "minimum_minor", "included_skus", "included_categories", "included_brands", "included_labels",
+    "excluded_skus", "excluded_categories", "excluded_brands", "excluded_labels", "first_only",
+)  # fmt: skip
 
 
 class Line(Protocol):
@@ -64,6 +173,12 @@ class Line(Protocol):
     @property
     def category(self) -> str | None: ...
     @property
+    def brand(self) -> str | None: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+    @property
+    def quantity(self) -> int: ...
+    @property
     def amount_minor(self) -> int: ...
     @property
     def discount_minor(self) -> int: ...
@@ -73,124 +188,53 @@ class Line(Protocol):
     def eligible(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Earned:
-    """The outcome for one sale: `line_eligible_minor` and `line_tokens` stand in the order of its lines."""
-
-    eligible_minor: int
-    tokens: int
-    line_eligible_minor: tuple[int, ...]
-    line_tokens: tuple[int, ...]
-
-
-class _SpecReader:
-    """Reads the stored or submitted form of a rule and collects every finding instead of the first."""
-
-    def __init__(self, raw: Mapping[str, object], prefix: str = "") -> None:
-        self.raw = raw
-        self.prefix = prefix
-        self.findings: list[FieldError] = []
-
-    def refuse(self, name: str, detail: str) -> None:
-        self.findings.append(FieldError(f"{self.prefix}/{name}", "invalid", detail))
-
-    def refuse_unknown(self, known: set[str]) -> None:
-        for name in sorted(self.raw.keys() - known):
-            self.refuse(name, "is not a field of an earning rule")
-
-    def integer(self, name: str, low: int, high: int, default: int | None = None) -> int:
-        value = self.raw.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.refuse(name, f"must be an integer from {low} to {high}")
-            return low
-        return value
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self.raw.get(name, default)
-        if not isinstance(value, bool):
-            self.refuse(name, "must be true or false")
-            return default
-        return value
-
-    def names(self, name: str) -> frozenset[str]:
-        value = self.raw.get(name, ())
-        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) > EXCLUSIONS_MAX:
-            self.refuse(name, f"must be a list of at most {EXCLUSIONS_MAX} texts")
-            return frozenset()
-        texts = [item for item in value if isinstance(item, str) and 0 < len(item) <= NAME_LENGTH_MAX]
-        if len(texts) < len(value):
-            self.refuse(name, f"must hold texts of 1 to {NAME_LENGTH_MAX} characters")
-        return frozenset(texts)
+def _contradictions(spec: RuleSpec) -> Iterator[FieldError]:
+    """What each field may say and all together may not."""
+    awards = [name for name in AWARDS if getattr(spec, name) is not None]
+    if len(awards) != 1:
+        detail = f"exactly one of {', '.join(AWARDS)} is expected"
+        yield from (FieldError(f"/{name}", "one_of", detail) for name in awards or ["rate"])
+    if spec.trigger != "sale":
+        yield from _without_goods(spec)
+    if spec.first_only and spec.trigger != "sale":
+        yield FieldError("/first_only", "not_a_sale", "only a rule of sales knows a first purchase")
+    if spec.multiplier is not None and (spec.multiplier.percent is None) != spec.multiplier.by_tier:
+        yield FieldError("/multiplier/percent", "one_of", "either percent or by_tier is expected")
+    window = spec.window
+    if window.starts_at is not None and window.ends_at is not None and window.starts_at >= window.ends_at:
+        yield FieldError("/window/ends_at", "too_early", "must lie after starts_at")
+    for i, hours in enumerate(window.hours):
+        if hours.starts == hours.ends:
+            yield FieldError(f"/window/hours/{i}/ends", "empty", "must differ from starts")
+    for i, limit in enumerate(spec.limits):
+        if limit.uses is None and limit.tokens is None:
+            yield FieldError(f"/limits/{i}", "one_of", "uses or tokens is expected")
 
 
-def _read_rate(reader: _SpecReader) -> Rate:
-    raw = reader.raw.get("rate")
-    if not isinstance(raw, Mapping):
-        reader.refuse("rate", "must hold tokens and per_minor")
-        return Rate(1, 1)
-    nested = _SpecReader(raw, f"{reader.prefix}/rate")
-    nested.refuse_unknown({"tokens", "per_minor"})
-    rate = Rate(nested.integer("tokens", 1, MAX_TOKENS), nested.integer("per_minor", 1, MAX_AMOUNT_MINOR))
-    reader.findings += nested.findings
-    return rate
+def _without_goods(spec: RuleSpec) -> Iterator[FieldError]:
+    """What only a sale has, in a rule of another trigger."""
+    for name in _OF_GOODS[:-1]:
+        if getattr(spec, name):
+            yield FieldError(f"/{name}", "not_a_sale", "only a rule of sales has goods")
+    for name in ("rate", "multiplier"):
+        if getattr(spec, name) is not None:
+            yield FieldError(f"/{name}", "not_a_sale", "only a rule of sales has amounts")
+    if spec.fixed is not None and spec.fixed.per == "item":
+        yield FieldError("/fixed/per", "not_a_sale", "only a rule of sales has items")
 
 
 def parse_spec(raw: Mapping[str, object]) -> RuleSpec:
     """Build a rule from its JSON form; raises InvalidInputError that names every wrong field by pointer."""
-    reader = _SpecReader(raw)
-    reader.refuse_unknown(
-        {
-            "rate",
-            "basis",
-            "include_tax",
-            "include_shipping",
-            "excluded_skus",
-            "excluded_categories",
-            "minimum_minor",
-        }
-    )
-    basis = raw.get("basis", Basis.POST_DISCOUNT.value)
-    if basis not in [item.value for item in Basis]:
-        reader.refuse("basis", f"must be one of {', '.join(Basis)}")
-        basis = Basis.POST_DISCOUNT
-    spec = RuleSpec(
-        rate=_read_rate(reader),
-        basis=Basis(str(basis)),
-        include_tax=reader.flag("include_tax", default=True),
-        include_shipping=reader.flag("include_shipping", default=False),
-        excluded_skus=reader.names("excluded_skus"),
-        excluded_categories=reader.names("excluded_categories"),
-        minimum_minor=reader.integer("minimum_minor", 0, MAX_AMOUNT_MINOR, 0),
-    )
-    if reader.findings:
-        raise InvalidInputError("The earning rule is not valid.", errors=reader.findings)
+    try:
+        spec = RuleSpec.model_validate(dict(raw))
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=False)
+        found = [FieldError(_pointer(item["loc"]), str(item["type"]), str(item["msg"])) for item in details]
+        raise InvalidInputError("The earning rule is not valid.", errors=found) from None
+    if contradictions := list(_contradictions(spec)):
+        raise InvalidInputError("The earning rule is not valid.", errors=contradictions)
     return spec
 
 
-def line_eligible_minor(spec: RuleSpec, line: Line) -> int:
-    """The part of one line that earns; never negative, so no line takes from what another earns."""
-    if not line.eligible or line.sku in spec.excluded_skus or line.category in spec.excluded_categories:
-        return 0
-    amount_minor = line.amount_minor
-    if spec.basis is Basis.POST_DISCOUNT:
-        amount_minor -= line.discount_minor
-    if not spec.include_tax:
-        amount_minor -= line.tax_minor
-    return max(amount_minor, 0)
-
-
-def evaluate(spec: RuleSpec, lines: Sequence[Line], shipping_minor: int) -> Earned:
-    """Tokens of one sale: floor(rate x eligible amount), shared among its lines by largest remainder.
-
-    Shipping, where it counts, raises the sale's amount and its tokens follow the lines in proportion to
-    what they earn: returning every line takes back every token. A sale with no eligible line earns nothing.
-    """
-    weights = tuple(line_eligible_minor(spec, line) for line in lines)
-    eligible_minor = sum(weights)
-    if eligible_minor and spec.include_shipping:
-        eligible_minor += max(shipping_minor, 0)
-    tokens = 0
-    if eligible_minor >= spec.minimum_minor:
-        tokens = eligible_minor * spec.rate.tokens // spec.rate.per_minor
-    shares = share_by_largest_remainder(tokens, weights)
-    return Earned(eligible_minor, tokens, weights, tuple(shares))
+def _pointer(place: tuple[int | str, ...]) -> str:
+    return "".join(f"/{escape_pointer(str(token))}" for token in place)

@@ -28,12 +28,11 @@ from mereau.core.http import (
     problems,
 )
 from mereau.earning.intake.service import check_staff, draft_sales
+from mereau.earning.returns.schemas import ReturnCreate, ReturnRecorded, show_recorded_return
 from mereau.earning.returns.service import record_returns
 from mereau.earning.sales.service import SaleOutcome, record_sales
 from mereau.earning.schemas import (
     BatchItem,
-    ReturnCreate,
-    ReturnRecorded,
     SaleCreate,
     SaleOut,
     SaleRecorded,
@@ -41,7 +40,6 @@ from mereau.earning.schemas import (
     SalesBatchOut,
     show_batch_sale,
     show_problem,
-    show_recorded_return,
     show_recorded_sale,
     show_sale,
 )

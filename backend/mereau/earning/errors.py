@@ -19,3 +19,9 @@ class RecordedOtherwiseError(ConflictError):
     """The business reference is taken by a document with other content."""
 
     code, title = "recorded_otherwise", "Recorded with other content"
+
+
+class PriorityTakenError(ConflictError):
+    """Two exclusive rules of one stacking group with one priority: nobody could tell which stands alone."""
+
+    code, title = "priority_taken", "The priority is taken"

@@ -1,5 +1,6 @@
 """Sales and returns on the wire."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Self
 
@@ -22,11 +23,11 @@ from mereau.core.schemas import (
     Request,
     Resource,
 )
+from mereau.earning.returns.schemas import ReturnOut, show_return
 from mereau.ledger.schemas import BalanceOut, EntryRef
 from mereau.members.cards.schemas import CardToken
-from mereau.sales.domain import RecordedSale, SaleLineDraft
-from mereau.sales.queries import ReturnView, SaleView
-from mereau.sales.returns.domain import RecordedReturn
+from mereau.sales.domain import RecordedSale, SaleAward, SaleLineDraft
+from mereau.sales.queries import SaleView
 
 LINES_MAX: Final = 200
 SALES_MAX: Final = 500
@@ -141,34 +142,16 @@ class SalesBatchCreate(Request):
     sales: list[SaleCreate] = Field(min_length=1, max_length=SALES_MAX)
 
 
-class ReturnLineCreate(Request):
-    """Units of one line of the sale that came back."""
+class SaleAwardOut(Resource):
+    """What one rule (id@version) gave for a sale, and the entry that credits it."""
 
-    line_number: int = Field(ge=1, le=1_000_000)
-    quantity: Quantity
-
-
-class ReturnCreate(Request):
-    """Goods that come back. It counts once per partner, external_id and sale, for ever."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "external_id": "2026-11-24-R007",
-                "occurred_at": "2026-11-24T09:00:00+01:00",
-                "lines": [{"line_number": 1, "quantity": 1}],
-            }
-        }
-    )
-
-    external_id: ExternalId
-    occurred_at: Instant
-    lines: list[ReturnLineCreate] = Field(min_length=1, max_length=LINES_MAX)
-    staff_id: ObjectId | None = None
+    rule: str
+    entry_id: str
+    tokens: int
 
 
 class SaleRecorded(Resource):
-    """What a sale earned. `balance` is the member's after it."""
+    """What a sale earned. `balance` is the member's after it; `entry` and `rule` are the first of `awards`."""
 
     id: str
     external_id: str
@@ -179,6 +162,7 @@ class SaleRecorded(Resource):
     rule: str | None
     duplicate: bool = Field(description="The same receipt was recorded before.")
     entry: EntryRef | None
+    awards: list[SaleAwardOut]
     balance: BalanceOut | None
 
 
@@ -194,6 +178,7 @@ class BatchSale(Resource):
     rule: str | None
     duplicate: bool
     entry_id: str | None
+    awards: list[SaleAwardOut]
 
 
 class BatchProblem(Resource):
@@ -238,27 +223,6 @@ class SaleLineOut(Resource):
     reversed_tokens: int
 
 
-class ReturnLineOut(Resource):
-    """Units of a line that came back and the tokens that they had earned."""
-
-    line_number: int
-    quantity: int
-    tokens: int
-
-
-class ReturnOut(Resource):
-    """A return of a sale."""
-
-    id: str
-    sale_id: str
-    external_id: str
-    occurred_at: datetime
-    tokens_due: int = Field(description="What the goods had earned.")
-    tokens_reversed: int = Field(description="What was taken back of it; policy decides on the rest.")
-    entry_id: str | None
-    lines: list[ReturnLineOut]
-
-
 class SaleOut(Resource):
     """A recorded sale with its lines and returns."""
 
@@ -276,23 +240,10 @@ class SaleOut(Resource):
     tokens: int
     rule: str | None
     entry_id: str | None
+    awards: list[SaleAwardOut]
     created_at: datetime
     lines: list[SaleLineOut]
     returns: list[ReturnOut]
-
-
-class ReturnRecorded(Resource):
-    """What a return took back. `balance` is the member's after it."""
-
-    id: str
-    sale_id: str
-    external_id: str
-    partner_id: str
-    tokens_due: int
-    tokens_reversed: int
-    duplicate: bool
-    entry: EntryRef | None
-    balance: BalanceOut | None
 
 
 def show_sale(view: SaleView) -> SaleOut:
@@ -312,9 +263,10 @@ def show_sale(view: SaleView) -> SaleOut:
         tokens=head.tokens,
         rule=head.rule,
         entry_id=head.entry_id,
+        awards=_show_awards(view.awards),
         created_at=head.created_at,
         lines=[SaleLineOut.model_validate(line) for line in view.lines],
-        returns=[_show_return(found) for found in view.returns],
+        returns=[show_return(found) for found in view.returns],
     )
 
 
@@ -331,8 +283,13 @@ def show_recorded_sale(
         rule=sale.rule,
         duplicate=sale.duplicate,
         entry=entry,
+        awards=_show_awards(sale.awards),
         balance=balance,
     )
+
+
+def _show_awards(awards: Sequence[SaleAward]) -> list[SaleAwardOut]:
+    return [SaleAwardOut.model_validate(award) for award in awards]
 
 
 def show_batch_sale(sale: RecordedSale, currency: str) -> BatchSale:
@@ -346,6 +303,7 @@ def show_batch_sale(sale: RecordedSale, currency: str) -> BatchSale:
         rule=sale.rule,
         duplicate=sale.duplicate,
         entry_id=sale.entry_id,
+        awards=_show_awards(sale.awards),
     )
 
 
@@ -356,32 +314,4 @@ def show_problem(error: MereauError) -> BatchProblem:
         title=error.title,
         detail=error.detail,
         errors=[ProblemError.model_validate(found) for found in error.errors],
-    )
-
-
-def show_recorded_return(done: RecordedReturn, entry: EntryRef | None, balance: BalanceOut | None) -> ReturnRecorded:
-    return ReturnRecorded(
-        id=done.id,
-        sale_id=done.sale_id,
-        external_id=done.external_id,
-        partner_id=done.partner_id,
-        tokens_due=done.tokens_due,
-        tokens_reversed=done.tokens_reversed,
-        duplicate=done.duplicate,
-        entry=entry,
-        balance=balance,
-    )
-
-
-def _show_return(view: ReturnView) -> ReturnOut:
-    head = view.head
-    return ReturnOut(
-        id=head.id,
-        sale_id=head.sale_id,
-        external_id=head.external_id,
-        occurred_at=head.occurred_at,
-        tokens_due=head.tokens_due,
-        tokens_reversed=head.tokens_reversed,
-        entry_id=head.entry_id,
-        lines=[ReturnLineOut.model_validate(line) for line in view.lines],
     )

@@ -8,12 +8,12 @@ from mereau.earning.returns.service import (
     recorded_references,
 )
 from mereau.earning.rules.service import (
-    ActiveRule,
     activate_rule,
-    active_rule,
     change_rule,
     create_rule,
+    deactivate_rule,
     list_rules,
+    sale_rules,
 )
 from mereau.earning.sales.service import SaleOutcome, record_sales
 from mereau.sales.domain import RecordedSale, SaleDraft, SaleLineDraft
@@ -22,7 +22,6 @@ from mereau.sales.returns.domain import RecordedReturn, ReturnDraft
 from mereau.sales.returns.repository import Candidate
 
 __all__ = [
-    "ActiveRule",
     "Candidate",
     "RecordedReturn",
     "RecordedSale",
@@ -35,14 +34,15 @@ __all__ = [
     "SaleOutcome",
     "SaleView",
     "activate_rule",
-    "active_rule",
     "change_rule",
     "create_rule",
+    "deactivate_rule",
     "list_rules",
     "match_candidates",
     "parse_spec",
     "record_returns",
     "record_sales",
     "recorded_references",
+    "sale_rules",
     "sale_view",
 ]

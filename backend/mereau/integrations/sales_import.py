@@ -56,7 +56,7 @@ async def import_sales(
     async with snapshot(engine) as session:
         program = await programs.current(session)
         await partners.get(session, partner_id)
-        await earning.active_rule(session)
+        await earning.sale_rules(session)
     report = ImportReport()
     with DocumentSpool() as spool:
         await _read(RecordReader(path, record_mapping), spool, report, on_progress)

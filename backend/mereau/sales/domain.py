@@ -59,8 +59,20 @@ class SaleDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class SaleAward:
+    """What one rule (id@version) gave for a sale, and the entry that credits it."""
+
+    rule: str
+    entry_id: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordedSale:
-    """A sale that stands in the ledger's books; `duplicate` when it already stood there before this call."""
+    """A sale that stands in the ledger's books; `duplicate` when it already stood there before this call.
+
+    `tokens` are those of all `awards`, `entry_id` and `rule` those of the first.
+    """
 
     id: str
     partner_id: str
@@ -70,6 +82,7 @@ class RecordedSale:
     tokens: int
     rule: str | None
     entry_id: str | None
+    awards: tuple[SaleAward, ...] = ()
     duplicate: bool = False
 
 

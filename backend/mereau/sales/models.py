@@ -61,6 +61,26 @@ class SaleLine(Base):
     reversed_tokens: Mapped[Tokens]
 
 
+class SaleCredit(Base):
+    """What one entry of a sale that several rules credited gave for a line, and what of it came back.
+
+    The sale's own `rule` and `entry_id` are those of the first; a sale that one rule credited needs no rows here.
+    """
+
+    __tablename__ = "sale_credits"
+    __table_args__ = (
+        CheckConstraint("reversed_tokens between 0 and tokens", name="reversed_tokens"),
+        Index("ix_sale_credits_sale_id", "sale_id"),
+    )
+
+    entry_id: Mapped[Id] = mapped_column(primary_key=True)
+    line_number: Mapped[int] = mapped_column(primary_key=True)
+    sale_id: Mapped[Id] = mapped_column(ForeignKey("sales.id"))
+    rule: Mapped[str]
+    tokens: Mapped[Tokens]
+    reversed_tokens: Mapped[Tokens]
+
+
 class Return(Base):
     """Goods that came back against one sale; one document may touch several sales, one row each."""
 

@@ -7,7 +7,9 @@ from typing import Final
 from sqlalchemy import select
 
 from mereau.core.db import ReadSession, WriteSession
+from mereau.sales.domain import SaleAward
 from mereau.sales.models import Return, ReturnLine, Sale, SaleLine
+from mereau.sales.repository import awards_of
 
 RETURNS_MAX: Final = 1_000
 """More returns of one sale than this are not listed with it."""
@@ -28,6 +30,7 @@ class SaleView:
     head: Sale
     lines: Sequence[SaleLine]
     returns: Sequence[ReturnView]
+    awards: Sequence[SaleAward] = ()
 
 
 async def find_sale(session: ReadSession | WriteSession, sale_id: str, partner_id: str | None) -> Sale | None:
@@ -58,7 +61,20 @@ async def sale_view(
     if sale is None:
         return None
     lines = await session.scalars(select(SaleLine).where(SaleLine.sale_id == sale_id).order_by(SaleLine.line_number))
-    return SaleView(sale, list(lines), await _returns(session, sale_id))
+    return SaleView(sale, list(lines), await _returns(session, sale_id), await _awards(session, sale))
+
+
+async def _awards(session: ReadSession | WriteSession, sale: Sale) -> tuple[SaleAward, ...]:
+    if sale.entry_id is None or sale.rule is None:
+        return ()
+    several = await awards_of(session, [sale.id])
+    return several.get(sale.id, (SaleAward(sale.rule, sale.entry_id, sale.tokens),))
+
+
+async def buyers(session: ReadSession | WriteSession, member_ids: Sequence[str]) -> frozenset[str]:
+    """Those of the members of whom a sale is recorded."""
+    rows = await session.scalars(select(Sale.member_id).where(Sale.member_id.in_(member_ids)).distinct())
+    return frozenset(id_ for id_ in rows if id_ is not None)
 
 
 async def _returns(session: ReadSession | WriteSession, sale_id: str) -> list[ReturnView]:

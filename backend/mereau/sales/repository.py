@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import text
 
-from mereau.core.db import WriteSession, copy_rows
-from mereau.sales.domain import RecordedSale, SaleDraft
-from mereau.sales.models import SaleLine
+from mereau.core.db import ReadSession, WriteSession, copy_rows
+from mereau.sales.domain import RecordedSale, SaleAward, SaleDraft
+from mereau.sales.models import SaleCredit, SaleLine
 
 Key = tuple[str, str]
 """Partner id and the partner's own reference."""
@@ -41,15 +41,32 @@ _INSERT = text("""
     returning id
 """)
 
+_AWARDS = text("""
+    select sale_id, rule, entry_id, sum(tokens)::bigint from sale_credits
+    where sale_id = any(cast(:sale_ids as text[]))
+    group by sale_id, rule, entry_id order by entry_id
+""")
+
 _LINE_COLUMNS = (
     "sale_id", "line_number", "sku", "category", "brand", "labels", "quantity", "unit_price_micro", "amount_minor",
     "discount_minor", "tax_minor", "eligible_minor", "tokens", "returned_quantity", "reversed_tokens",
 )  # fmt: skip
 
 
+_CREDIT_COLUMNS = ("entry_id", "line_number", "sale_id", "rule", "tokens", "reversed_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class AwardRow:
+    """What one rule gives for a sale, with the lines' shares of it."""
+
+    award: SaleAward
+    line_tokens: Sequence[int]
+
+
 @dataclass(frozen=True, slots=True)
 class SaleRow:
-    """A valued sale on its way into the table, with its lines' shares."""
+    """A valued sale on its way into the table, with its lines' shares of all that its awards give."""
 
     id: str
     draft: SaleDraft
@@ -59,7 +76,11 @@ class SaleRow:
     line_eligible_minor: Sequence[int]
     line_tokens: Sequence[int]
     rule: str | None
-    entry_id: str | None
+    awards: Sequence[AwardRow]
+
+    @property
+    def entry_id(self) -> str | None:
+        return self.awards[0].award.entry_id if self.awards else None
 
 
 async def existing(session: WriteSession, keys: Sequence[Key]) -> dict[Key, tuple[RecordedSale, bytes]]:
@@ -67,10 +88,27 @@ async def existing(session: WriteSession, keys: Sequence[Key]) -> dict[Key, tupl
     rows = await session.execute(
         _EXISTING, {"partner_ids": [key[0] for key in keys], "external_ids": [key[1] for key in keys]}
     )
+    found = {(row.partner_id, row.external_id): (RecordedSale(*row[:8]), row.inputs_digest) for row in rows}
+    credited = [sale.id for sale, _ in found.values() if sale.entry_id is not None]
+    awards = await awards_of(session, credited) if credited else {}
     return {
-        (row.partner_id, row.external_id): (replace(RecordedSale(*row[:8]), duplicate=True), row.inputs_digest)
-        for row in rows
+        key: (replace(sale, duplicate=True, awards=awards.get(sale.id) or _only_award(sale)), digest)
+        for key, (sale, digest) in found.items()
     }
+
+
+def _only_award(sale: RecordedSale) -> tuple[SaleAward, ...]:
+    if sale.entry_id is None or sale.rule is None:
+        return ()
+    return (SaleAward(sale.rule, sale.entry_id, sale.tokens),)
+
+
+async def awards_of(session: ReadSession | WriteSession, sale_ids: Sequence[str]) -> dict[str, tuple[SaleAward, ...]]:
+    """Sale id -> what each rule gave, in the order in which they fired; sales with less than two are absent."""
+    awards: dict[str, tuple[SaleAward, ...]] = {}
+    for sale_id, rule, entry_id, tokens in await session.execute(_AWARDS, {"sale_ids": list(sale_ids)}):
+        awards[sale_id] = (*awards.get(sale_id, ()), SaleAward(rule, entry_id, tokens))
+    return awards
 
 
 async def insert_new(session: WriteSession, rows: Sequence[SaleRow], now: datetime) -> set[str]:
@@ -98,7 +136,18 @@ async def insert_new(session: WriteSession, rows: Sequence[SaleRow], now: dateti
     )
     ids = set(inserted.scalars())
     await copy_rows(session, SaleLine, _LINE_COLUMNS, _lines(row for row in rows if row.id in ids))
+    if several := [row for row in rows if row.id in ids and len(row.awards) > 1]:
+        await copy_rows(session, SaleCredit, _CREDIT_COLUMNS, _credits(several))
     return ids
+
+
+def _credits(rows: Iterable[SaleRow]) -> Iterable[Sequence[object]]:
+    for row in rows:
+        for share in row.awards:
+            award = share.award
+            for number, tokens in enumerate(share.line_tokens, 1):
+                if tokens:
+                    yield award.entry_id, number, row.id, award.rule, tokens, 0
 
 
 def _lines(rows: Iterable[SaleRow]) -> Iterable[Sequence[object]]:

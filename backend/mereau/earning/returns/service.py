@@ -1,6 +1,6 @@
 """Recording returns: units go back per line and cumulatively, tokens through the ledger's door."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from mereau.core.db import WriteSession
 from mereau.core.errors import MereauError, NotFoundError
 from mereau.core.ids import new_id
 from mereau.earning.errors import RecordedOtherwiseError
+from mereau.earning.returns.uncounting.service import uncount
 from mereau.journal import service as journal
 from mereau.ledger import service as ledger
 from mereau.outbox import service as outbox
@@ -16,6 +17,7 @@ from mereau.sales.returns.domain import (
     OpenLine,
     RecordedReturn,
     ReturnDraft,
+    Share,
     inputs_digest,
     line_refusal,
     merged,
@@ -59,7 +61,7 @@ async def record_returns(session: WriteSession, drafts: Sequence[ReturnDraft], n
         outcomes[i] = line_refusal(drafts[i], lines)
         if outcomes[i] is None:
             rows[key] = _apply(drafts[i], digests[i], sales[drafts[i].sale_id], lines, now)
-    recorded |= await _write(session, rows, lines, now)
+    recorded |= await _write(session, rows, sales, lines, now)
     for i in possible:
         if outcomes[i] is None:
             outcomes[i] = _outcome(drafts[i], digests[i], recorded)
@@ -88,39 +90,59 @@ def _key(draft: ReturnDraft) -> Key:
 
 
 def _apply(draft: ReturnDraft, digest: bytes, sale: LockedSale, lines: _Lines, now: datetime) -> ReturnRow:
+    units = merged(draft.lines)
+    touched = [lines[draft.sale_id, number] for number in units]
+    before = _reversed_by_entry(sale, touched)
     line_tokens = [
-        (number, quantity, lines[draft.sale_id, number].take_back(quantity))
-        for number, quantity in merged(draft.lines).items()
+        (number, quantity, line.take_back(quantity))
+        for (number, quantity), line in zip(units.items(), touched, strict=True)
     ]
+    after = _reversed_by_entry(sale, touched)
     return ReturnRow(
         id=new_id("ret", now),
         draft=draft,
         digest=digest,
-        credit_entry_id=sale.entry_id,
         tokens_due=sum(tokens for _, _, tokens in line_tokens),
+        dues={entry_id: tokens - before[entry_id] for entry_id, tokens in after.items() if tokens > before[entry_id]},
         line_tokens=line_tokens,
     )
 
 
-async def _write(session: WriteSession, rows: dict[Key, ReturnRow], lines: _Lines, now: datetime) -> _Recorded:
+def _reversed_by_entry(sale: LockedSale, lines: Sequence[OpenLine]) -> dict[str, int]:
+    """What has come back of each entry on these lines."""
+    if sale.entry_id is None:
+        return {}
+    totals: dict[str, int] = {}
+    for line in lines:
+        for share in line.shares or [Share(sale.entry_id, "", line.tokens, line.reversed_tokens)]:
+            totals[share.entry_id] = totals.get(share.entry_id, 0) + share.reversed_tokens
+    return totals
+
+
+async def _write(
+    session: WriteSession, rows: dict[Key, ReturnRow], sales: Mapping[str, LockedSale], lines: _Lines, now: datetime
+) -> _Recorded:
     if not rows:
         return {}
-    due = [row for row in rows.values() if row.credit_entry_id is not None and row.tokens_due]
-    reversals = [_reversal(row, row.credit_entry_id or "", now) for row in due]
+    await uncount(session, list(rows.values()), sales, lines, now)
+    due = [(row, entry_id, tokens) for row in rows.values() for entry_id, tokens in row.dues.items()]
+    reversals = [_reversal(*one, now) for one in due]
     posted = await ledger.reverse(session, reversals, now) if reversals else []
-    results = {row.id: result for row, result in zip(due, posted, strict=True)}
-    done = [(row, _recorded(row, results.get(row.id))) for row in rows.values()]
+    results: dict[str, list[ledger.PostedReversal]] = {}
+    for (row, _, _), result in zip(due, posted, strict=True):
+        results.setdefault(row.id, []).append(result)
+    done = [(row, _recorded(row, results.get(row.id, []))) for row in rows.values()]
     touched = {(row.draft.sale_id, number): None for row in rows.values() for number, _, _ in row.line_tokens}
     await repository.insert(session, done, {key: lines[key] for key in touched}, now)
     await _announce(session, done, now)
     return {_key(row.draft): (result, row.digest) for row, result in done}
 
 
-def _reversal(row: ReturnRow, credit_entry_id: str, now: datetime) -> ledger.Reversal:
+def _reversal(row: ReturnRow, credit_entry_id: str, tokens: int, now: datetime) -> ledger.Reversal:
     return ledger.Reversal(
         entry_id=new_id("ent", now),
         credit_entry_id=credit_entry_id,
-        tokens=row.tokens_due,
+        tokens=tokens,
         partner_id=row.draft.partner_id,
         staff_id=row.draft.staff_id,
         source_id=row.id,
@@ -130,15 +152,17 @@ def _reversal(row: ReturnRow, credit_entry_id: str, now: datetime) -> ledger.Rev
     )
 
 
-def _recorded(row: ReturnRow, posted: ledger.PostedReversal | None) -> RecordedReturn:
+def _recorded(row: ReturnRow, posted: Sequence[ledger.PostedReversal]) -> RecordedReturn:
+    """The return; of several entries that took tokens back it names the first."""
+    entry_ids = [result.entry_id for result in posted if result.entry_id is not None]
     return RecordedReturn(
         id=row.id,
         sale_id=row.draft.sale_id,
         partner_id=row.draft.partner_id,
         external_id=row.draft.external_id,
         tokens_due=row.tokens_due,
-        tokens_reversed=posted.cancelled_tokens + posted.reversed_tokens if posted else 0,
-        entry_id=posted.entry_id if posted else None,
+        tokens_reversed=sum(result.cancelled_tokens + result.reversed_tokens for result in posted),
+        entry_id=entry_ids[0] if entry_ids else None,
     )
 
 

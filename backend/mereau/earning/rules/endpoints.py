@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from mereau.auth.dependencies import allowed
@@ -21,9 +21,10 @@ from mereau.core.http import (
     problems,
 )
 from mereau.core.pagination import cut_page
-from mereau.core.schemas import PageOut
-from mereau.earning.rules import service
-from mereau.earning.rules.schemas import RuleCreate, RuleOut, rule_spec, show_rule
+from mereau.core.schemas import ExternalId, PageOut
+from mereau.earning.domain import Trigger
+from mereau.earning.rules import repository, service
+from mereau.earning.rules.schemas import RuleCreate, RuleOut, RuleStatus, rule_spec, show_rule
 
 router = APIRouter(prefix=f"{V1}/earning-rules", tags=["Earning rules"])
 
@@ -41,18 +42,40 @@ async def create_rule(
 
 
 @router.get("", response_model=PageOut[RuleOut], responses=problems(422))
-async def list_rules(caller: Annotated[Principal, allowed(Scope.RULES_READ)], page: Paging, session: Reads) -> Response:
+async def list_rules(
+    caller: Annotated[Principal, allowed(Scope.RULES_READ)],
+    page: Paging,
+    session: Reads,
+    status: Annotated[RuleStatus | None, Query(description="Only versions in this state.")] = None,
+    trigger: Annotated[Trigger | None, Query(description="Only rules of this trigger.")] = None,
+    external_id: Annotated[ExternalId | None, Query(description="Only versions of this rule.")] = None,
+) -> Response:
     """Every version of every rule, the newest first."""
-    # A programme has tens of rules, not thousands: the page is cut here.
-    rules = sorted(await service.list_rules(session), key=lambda rule: rule.id, reverse=True)
-    rows = [rule for rule in rules if page.after is None or rule.id < page.after]
-    return answer_page(cut_page(rows[: page.limit + 1], page.limit, lambda rule: rule.id), show_rule)
+    rows = await repository.page(
+        session, page.after, page.limit + 1, status=status, trigger=trigger, external_id=external_id
+    )
+    return answer_page(cut_page(rows, page.limit, lambda rule: rule.id), show_rule)
 
 
-@router.post("/{rule_id}/activate", response_model=RuleOut, responses=problems(404))
+@router.get("/{rule_id}", response_model=RuleOut, responses=problems(404))
+async def get_rule(rule_id: str, caller: Annotated[Principal, allowed(Scope.RULES_READ)], session: Reads) -> Response:
+    """One version of a rule."""
+    return answer(show_rule(await service.get_rule(session, known_id("rul", rule_id))))
+
+
+@router.post("/{rule_id}/activate", response_model=RuleOut, responses=problems(404, 409, 422))
 async def activate_rule(
     rule_id: str, caller: Annotated[Principal, allowed(Scope.RULES_WRITE)], session: Writes, site: SiteHere
 ) -> Response:
-    """Let this version value sales from now on; repeating it changes nothing."""
+    """Let this version pay from now on, in place of the rule's active one; repeating it changes nothing."""
     rule = await service.activate_rule(session, known_id("rul", rule_id), site.clock.now(), actor=caller.key_id)
+    return answer(show_rule(rule))
+
+
+@router.post("/{rule_id}/deactivate", response_model=RuleOut, responses=problems(404, 409))
+async def deactivate_rule(
+    rule_id: str, caller: Annotated[Principal, allowed(Scope.RULES_WRITE)], session: Writes, site: SiteHere
+) -> Response:
+    """Let this version pay no longer; what it gave stays. Repeating it changes nothing."""
+    rule = await service.deactivate_rule(session, known_id("rul", rule_id), site.clock.now(), actor=caller.key_id)
     return answer(show_rule(rule))

@@ -1,39 +1,28 @@
 """Earning rules on the wire."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from mereau.core.schemas import AMOUNT_MINOR_MAX, AmountMinor, ExternalId, Label, Request, Resource
+from mereau.core.schemas import ExternalId, Resource
+from mereau.earning.domain import RuleSpec
 from mereau.earning.models import EarningRule
 
-_RATE_TOKENS_MAX: Final = 10_000
-_EXCLUSIONS_MAX: Final = 1_000
+RuleStatus = Literal["draft", "active", "inactive"]
 
 
-class Rate(Request):
-    """`tokens` for every `per_minor` of eligible amount."""
+class RuleCreate(RuleSpec):
+    """A new version of a rule, as a draft. Activating it freezes it.
 
-    tokens: int = Field(ge=1, le=_RATE_TOKENS_MAX)
-    per_minor: int = Field(ge=1, le=AMOUNT_MINOR_MAX)
-
-
-class RuleCreate(Request):
-    """A new version of a rule, as a draft. Activating it freezes it."""
+    Exactly one award is expected: `rate`, `fixed`, `every_nth`, `multiplier` or `amount`.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"external_id": "base", "rate": {"tokens": 1, "per_minor": 100}}}
     )
 
     external_id: ExternalId
-    rate: Rate
-    basis: Literal["pre_discount", "post_discount"] = "post_discount"
-    include_tax: bool = True
-    include_shipping: bool = False
-    excluded_skus: list[Label] = Field(default=[], max_length=_EXCLUSIONS_MAX)
-    excluded_categories: list[Label] = Field(default=[], max_length=_EXCLUSIONS_MAX)
-    minimum_minor: AmountMinor = 0
 
 
 class RuleOut(Resource):
@@ -42,7 +31,8 @@ class RuleOut(Resource):
     id: str
     external_id: str
     version: int
-    status: Literal["draft", "active", "inactive"]
+    status: RuleStatus
+    trigger: str = Field(description="What makes it fire.")
     spec: dict[str, object]
     spec_digest: str
     created_at: datetime
@@ -50,7 +40,9 @@ class RuleOut(Resource):
 
 def rule_spec(body: RuleCreate) -> dict[str, object]:
     """The stored form of a rule."""
-    return body.model_dump(exclude={"external_id"})
+    spec = body.to_dict()
+    del spec["external_id"]
+    return spec
 
 
 def show_rule(rule: EarningRule) -> RuleOut:
@@ -59,6 +51,7 @@ def show_rule(rule: EarningRule) -> RuleOut:
         external_id=rule.external_id,
         version=rule.version,
         status=rule.status,
+        trigger=rule.trigger,
         spec=rule.spec,
         spec_digest=rule.spec_digest.hex(),
         created_at=rule.created_at,

@@ -55,21 +55,41 @@ def reversed_in_all(line_tokens: int, returned_quantity: int, quantity: int) -> 
 
 
 @dataclass(slots=True)
+class Share:
+    """What one entry gave for a line, and what of it came back."""
+
+    entry_id: str
+    rule: str
+    tokens: int
+    reversed_tokens: int
+
+
+@dataclass(slots=True)
 class OpenLine:
-    """A sale's line while returns are applied to it; the caller holds the sale's lock."""
+    """A sale's line while returns are applied to it; the caller holds the sale's lock.
+
+    `shares` stand for the entries of a sale that several rules credited; a single entry gave all of a line's tokens.
+    """
 
     quantity: int
     tokens: int
     returned_quantity: int
     reversed_tokens: int
+    shares: Sequence[Share] = ()
 
     def take_back(self, quantity: int) -> int:
-        """Return units; the tokens that go back with them, by the rule of `reversed_in_all`."""
+        """Return units; the tokens that go back with them, each entry's by the rule of `reversed_in_all`."""
         self.returned_quantity += quantity
-        reversed_tokens = reversed_in_all(self.tokens, self.returned_quantity, self.quantity)
-        due = reversed_tokens - self.reversed_tokens
-        self.reversed_tokens = reversed_tokens
-        return due
+        for share in self.shares:
+            share.reversed_tokens = self._reversed(share.tokens)
+        before = self.reversed_tokens
+        self.reversed_tokens = (
+            sum(share.reversed_tokens for share in self.shares) if self.shares else self._reversed(self.tokens)
+        )
+        return self.reversed_tokens - before
+
+    def _reversed(self, tokens: int) -> int:
+        return reversed_in_all(tokens, self.returned_quantity, self.quantity)
 
 
 def merged(lines: Sequence[tuple[int, int]]) -> dict[int, int]:

@@ -8,14 +8,14 @@ from sqlalchemy import text
 
 from mereau.core.db import ReadSession, WriteSession, copy_rows
 from mereau.sales.models import Return, ReturnLine
-from mereau.sales.returns.domain import OpenLine, RecordedReturn, ReturnDraft
+from mereau.sales.returns.domain import OpenLine, RecordedReturn, ReturnDraft, Share
 
 Key = tuple[str, str, str]
 """Partner id, the partner's own reference, sale id."""
 
 # The sale's row is the lock of all its lines; taken in one order, so that returns wait for each other.
 _LOCK_SALES = text("""
-    select id, partner_id, member_id, entry_id from sales where id = any(cast(:ids as text[]))
+    select id, partner_id, member_id, entry_id, rule, occurred_at from sales where id = any(cast(:ids as text[]))
     order by id for update
 """)
 
@@ -37,6 +37,23 @@ _LINES = text("""
     from sale_lines
     join unnest(cast(:sale_ids as text[]), cast(:numbers as integer[])) as key (sale, number)
       on sale_id = key.sale and line_number = key.number
+""")
+
+_SHARES = text("""
+    select sale_id, line_number, entry_id, rule, tokens, reversed_tokens from sale_credits
+    where sale_id = any(cast(:sale_ids as text[])) order by entry_id
+""")
+
+_UPDATE_SHARES = text("""
+    update sale_credits set reversed_tokens = key.reversed
+    from unnest(cast(:entry_ids as text[]), cast(:numbers as integer[]), cast(:reversed as bigint[]))
+         as key (entry, number, reversed)
+    where entry_id = key.entry and line_number = key.number
+""")
+
+_LINES_OUT = text("""
+    select sale_id, line_number from sale_lines
+    where sale_id = any(cast(:sale_ids as text[])) and returned_quantity < quantity
 """)
 
 _UPDATE_LINES = text("""
@@ -70,6 +87,8 @@ class LockedSale:
     partner_id: str
     member_id: str | None
     entry_id: str | None
+    rule: str | None
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +107,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ReturnRow:
-    """A return on its way into the table; `line_tokens` is (line number, units, tokens due)."""
+    """A return on its way into the table; `line_tokens` is (line number, units, tokens due).
+
+    `dues` tells the tokens due by the entry that had credited them.
+    """
 
     id: str
     draft: ReturnDraft
     digest: bytes
-    credit_entry_id: str | None
     tokens_due: int
+    dues: Mapping[str, int]
     line_tokens: Sequence[tuple[int, int, int]]
 
 
@@ -129,8 +151,21 @@ async def references(session: WriteSession, partner_id: str, external_ids: Seque
 
 
 async def lines(session: WriteSession, keys: Sequence[tuple[str, int]]) -> dict[tuple[str, int], OpenLine]:
+    """The lines by (sale id, line number), each with the shares of its entries where there are several."""
     rows = await session.execute(_LINES, {"sale_ids": [key[0] for key in keys], "numbers": [key[1] for key in keys]})
-    return {(row.sale_id, row.line_number): OpenLine(*row[2:]) for row in rows}
+    shares: dict[tuple[str, int], list[Share]] = {}
+    for sale_id, number, *share in await session.execute(_SHARES, {"sale_ids": list({key[0] for key in keys})}):
+        shares.setdefault((sale_id, number), []).append(Share(*share))
+    return {
+        (sale_id, number): OpenLine(quantity, tokens, returned, reversed_tokens, shares.get((sale_id, number), ()))
+        for sale_id, number, quantity, tokens, returned, reversed_tokens in rows
+    }
+
+
+async def lines_out(session: WriteSession, sale_ids: Sequence[str]) -> set[tuple[str, int]]:
+    """(sale id, line number) of the lines of which some unit is not back."""
+    rows = await session.execute(_LINES_OUT, {"sale_ids": list(sale_ids)})
+    return {(sale_id, number) for sale_id, number in rows}
 
 
 async def insert(
@@ -166,6 +201,16 @@ async def insert(
             "reversed": [line.reversed_tokens for line in changed.values()],
         },
     )
+    shares = [(key[1], share) for key, line in changed.items() for share in line.shares]
+    if shares:
+        await session.execute(
+            _UPDATE_SHARES,
+            {
+                "entry_ids": [share.entry_id for _, share in shares],
+                "numbers": [number for number, _ in shares],
+                "reversed": [share.reversed_tokens for _, share in shares],
+            },
+        )
 
 
 async def candidates(session: WriteSession, partner_id: str, keys: Sequence[tuple[str, str, int]]) -> list[Candidate]:

@@ -1,0 +1,1 @@
+"""From occasions to entries: judged, counted, credited."""

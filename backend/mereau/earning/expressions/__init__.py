@@ -1,0 +1,1 @@
+"""CEL in rules, within bounds."""

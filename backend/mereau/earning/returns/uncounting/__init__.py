@@ -1,0 +1,1 @@
+"""What returns take from the counters of rules."""
