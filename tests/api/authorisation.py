@@ -85,6 +85,24 @@ async def _new_reward(world: ApiWorld) -> Request:
     }
 
 
+async def _reward_of_codes(world: ApiWorld) -> Request:
+    _, body = await _new_reward(world)
+    terms = {"kind": "discount", "form": "free_delivery", "codes": "pool"}
+    reward = await world.made("operator", "/rewards", body | {"terms": terms})
+    return f"/rewards/{reward['id']}/codes", {"codes": ["FREE-1", "FREE-2"]}
+
+
+async def _at_the_till(world: ApiWorld) -> Request:
+    path, body = await _new_redemption(world)
+    drawn = await world.made("member_a", path.replace("redemptions", "redemption-codes"), None)
+    return "/redemptions", body | {"code": drawn["code"]}
+
+
+async def _redemption_to_cancel(world: ApiWorld) -> Request:
+    path, _ = await _redemption(world)
+    return f"{path}/cancel", {"reason": "changed_mind"}
+
+
 async def _new_redemption(world: ApiWorld) -> Request:
     sale = world.a_sale(lines=[{"sku": "cake", "amount_minor": 5_000}])
     await world.made("partner_a", "/sales", sale)
@@ -231,9 +249,39 @@ EXPECTED: dict[str, Expected] = {
     ),
     "POST /api/v1/rewards": Expected(_new_reward, **ONLY_OPERATOR, operator=201),
     "GET /api/v1/rewards": Expected(at("/rewards"), **EVERYBODY),
+    "GET /api/v1/rewards/{reward_id}": Expected(at("/rewards/{reward}"), **EVERYBODY),
+    "PATCH /api/v1/rewards/{reward_id}": Expected(
+        at("/rewards/{reward}", {"category": "drinks"}), **ONLY_OPERATOR, operator=200
+    ),
+    "GET /api/v1/rewards/{reward_id}/versions": Expected(
+        at("/rewards/{reward}/versions"),
+        member_a=404, member_b=404, partner_a=404, partner_b=404, staff=404, operator=200, auditor=200,
+    ),
+    "POST /api/v1/rewards/{reward_id}/codes": Expected(
+        _reward_of_codes, **ONLY_OPERATOR, operator=200
+    ),
+    "GET /api/v1/members/{member_id}/rewards": Expected(
+        at("/members/{member_a}/rewards"),
+        member_a=200, member_b=404, partner_a=404, partner_b=404, staff=404, operator=200, auditor=200,
+    ),
+    "GET /api/v1/members/{member_id}/redemptions": Expected(
+        at("/members/{member_a}/redemptions"),
+        member_a=200, member_b=404, partner_a=404, partner_b=404, staff=404, operator=200, auditor=200,
+    ),
+    "POST /api/v1/redemptions/{redemption_id}/cancel": Expected(
+        _redemption_to_cancel,
+        member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=403,
+    ),
     "GET /api/v1/redemptions/{redemption_id}": Expected(
         _redemption,
         member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/members/{member_id}/redemption-codes": Expected(
+        at("/members/{member_a}/redemption-codes"),
+        member_a=201, member_b=404, partner_a=403, partner_b=403, staff=403, operator=201, auditor=403,
+    ),
+    "POST /api/v1/redemptions": Expected(
+        _at_the_till, **NO_MEMBER, partner_a=202, partner_b=404, staff=202, operator=202, auditor=403
     ),
     "POST /api/v1/redemptions/{redemption_id}/use": Expected(
         _voucher, **NO_MEMBER, partner_a=200, partner_b=404, staff=200, operator=200, auditor=403

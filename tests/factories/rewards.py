@@ -13,7 +13,7 @@ from mereau.core.db import snapshot, transaction
 from mereau.rewards import service as rewards
 from mereau.rewards import tasks
 from mereau.rewards.models import Redemption, Reward
-from mereau.rewards.service import RewardDraft
+from mereau.rewards.service import RewardDraft, Wish
 
 SECRET = bytes(range(100, 132))
 
@@ -34,13 +34,16 @@ class Counter(Shop):
             draft = RewardDraft(**fields | changes)
             return await rewards.create_reward(session, draft, self.now, actor="key:k")
 
-    async def redeem(self, reward: Reward, member: int = 0, external_id: str | None = None) -> Redemption:
+    async def redeem(
+        self, reward: Reward, member: int = 0, external_id: str | None = None, **changes: Any
+    ) -> Redemption:
+        wish = Wish(self.members[member], reward.id, external_id, **changes)
         async with transaction(self.engine) as session:
-            return await rewards.redeem(session, self.members[member], reward.id, external_id, self.now)
+            return await rewards.redeem(session, wish, self.now)
 
     async def cancel(self, redemption: Redemption, reason: str = "changed_mind") -> Redemption:
         async with transaction(self.engine) as session:
-            return await rewards.cancel(session, redemption.id, reason, self.now)
+            return await rewards.cancel(session, redemption.id, reason, self.now, actor="key:k")
 
     async def burn(self, redemption: Redemption) -> None:
         """Let the burn be mined and become final, and let the rewards hear of it."""

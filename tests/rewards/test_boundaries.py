@@ -21,6 +21,7 @@ from mereau.rewards import service as rewards
 from mereau.rewards.domain import CODE_LENGTH, voucher_code, voucher_digest
 from mereau.rewards.errors import OutOfStockError, VoucherExpiredError, VoucherUsedError
 from mereau.rewards.models import Reward
+from mereau.rewards.service import Wish
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -106,7 +107,7 @@ async def test_of_two_connections_the_second_finds_the_last_piece_gone(counter: 
     """M2: the first has taken the piece and not committed; the second waits, and is refused with nothing held."""
     reward = await counter.offer(stock=1)
     async with transaction(counter.engine) as session:
-        await rewards.redeem(session, counter.members[0], reward.id, None, counter.now)
+        await rewards.redeem(session, Wish(counter.members[0], reward.id), counter.now)
         second = asyncio.create_task(counter.redeem(reward, 1))
         await counter.wait_for_a_waiter()
     with pytest.raises(OutOfStockError):
@@ -120,7 +121,7 @@ async def test_a_first_that_gives_up_leaves_the_last_piece_to_the_second(counter
 
     async def give_up(taken: asyncio.Event) -> None:
         async with transaction(counter.engine) as session:
-            await rewards.redeem(session, counter.members[0], reward.id, None, counter.now)
+            await rewards.redeem(session, Wish(counter.members[0], reward.id), counter.now)
             taken.set()
             await counter.wait_for_a_waiter()
             raise RuntimeError("the app was closed")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mereau.rewards.domain import Obstacle, RewardDraft, findings, obstacles, voucher_code, voucher_digest
+from mereau.rewards.domain import voucher_code, voucher_digest
 
 SECRET = bytes(range(32))
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -54,46 +54,3 @@ def test_a_code_is_read_however_people_type_it(plain: str, rng: object) -> None:
 )
 def test_what_is_no_code_has_no_digest(typed: str) -> None:
     assert voucher_digest(typed) is None
-
-
-@pytest.mark.parametrize(
-    ("status", "stock", "available", "expected"),
-    [
-        ("active", None, 50, []),
-        ("active", 1, 50, []),
-        ("active", 0, 50, [Obstacle("out_of_stock")]),
-        ("inactive", 1, 50, [Obstacle("inactive")]),
-        ("draft", 1, 50, [Obstacle("inactive")]),
-        ("active", 1, 49, [Obstacle("insufficient_balance", 1)]),
-        ("inactive", 0, 0, [Obstacle("inactive"), Obstacle("out_of_stock"), Obstacle("insufficient_balance", 50)]),
-    ],
-)
-def test_every_obstacle_is_named(status: str, stock: int | None, available: int, expected: list[Obstacle]) -> None:
-    assert obstacles(status=status, stock=stock, price_tokens=50, available_tokens=available) == expected
-
-
-@pytest.mark.parametrize(
-    ("changes", "pointers"),
-    [
-        ({}, []),
-        ({"external_id": " "}, ["/external_id"]),
-        ({"name_fr": "", "name_en": ""}, ["/name_fr", "/name_en"]),
-        ({"price_tokens": 0}, ["/price_tokens"]),
-        ({"price_tokens": 2**53}, ["/price_tokens"]),
-        ({"stock": -1}, ["/stock"]),
-        ({"stock": 0}, []),
-        ({"validity_days": 0}, ["/validity_days"]),
-        ({"validity_days": 3_651}, ["/validity_days"]),
-    ],
-    ids=str,
-)
-def test_a_reward_is_judged_field_by_field(changes: dict[str, object], pointers: list[str]) -> None:
-    fields: dict[str, object] = {
-        "external_id": "r",
-        "partner_id": "p",
-        "name_fr": "a",
-        "name_en": "b",
-        "price_tokens": 5,
-    }
-    draft = RewardDraft(**fields | changes)
-    assert [finding.pointer for finding in findings(draft)] == pointers

@@ -9,7 +9,9 @@ from mereau.core.db import snapshot, transaction
 from mereau.core.errors import ConflictError, InvalidInputError, MereauError, NotFoundError
 from mereau.ledger.errors import HoldSettledError, InsufficientBalanceError
 from mereau.rewards import service as rewards
-from mereau.rewards.domain import Obstacle
+from mereau.rewards.availability.domain import Obstacle
+from mereau.rewards.availability.service import availabilities
+from mereau.rewards.catalogue.repository import place_of
 from mereau.rewards.errors import (
     NotCancellableError,
     OutOfStockError,
@@ -17,6 +19,7 @@ from mereau.rewards.errors import (
     RewardInactiveError,
 )
 from mereau.rewards.models import Redemption, Reward
+from mereau.rewards.service import Wish
 
 
 async def test_a_redemption_holds_its_price_and_orders_the_burn(counter: Counter) -> None:
@@ -93,9 +96,9 @@ async def test_an_unknown_reward_or_member_is_not_found(counter: Counter) -> Non
     reward = await counter.offer()
     async with transaction(counter.engine) as session:
         with pytest.raises(NotFoundError):
-            await rewards.redeem(session, counter.members[0], "rwd_none", None, counter.now)
+            await rewards.redeem(session, Wish(counter.members[0], "rwd_none"), counter.now)
         with pytest.raises(NotFoundError):
-            await rewards.redeem(session, "mem_none", reward.id, None, counter.now)
+            await rewards.redeem(session, Wish("mem_none", reward.id), counter.now)
 
 
 async def attempt(counter: Counter, reward: Reward, member: int, external_id: str | None = None) -> str:
@@ -209,11 +212,11 @@ async def test_obstacles_are_told_before_anybody_tries(counter: Counter) -> None
         await counter.offer(stock=0, status="inactive"),
     ]
     async with snapshot(counter.engine) as session:
-        found = await rewards.obstacles_for(session, counter.members[0], offers)
-    assert [found[reward.id] for reward in offers] == [
-        [],
-        [Obstacle("insufficient_balance", 30)],
-        [Obstacle("inactive"), Obstacle("out_of_stock")],
+        found = await availabilities(session, counter.members[0], offers, counter.now)
+    assert [(item.reward.id, item.obstacles) for item in found] == [
+        (offers[0].id, []),
+        (offers[1].id, [Obstacle("insufficient_balance", 30)]),
+        (offers[2].id, [Obstacle("inactive"), Obstacle("out_of_stock")]),
     ]
 
 
@@ -228,7 +231,8 @@ async def test_the_catalogue_is_listed_by_age_and_narrowed(counter: Counter) -> 
 
     assert await listed() == ids
     assert await listed(limit=2) == ids[:2]
-    assert await listed(after_id=ids[1]) == ids[2:]
+    second = next(reward for reward in [*made, other] if reward.id == ids[1])
+    assert await listed(after=place_of(second)) == ids[2:]
     assert await listed(status="draft") == [other.id]
     assert await listed(partner_id=counter.partners[1].id) == sorted(reward.id for reward in made)
 

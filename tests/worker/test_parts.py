@@ -28,7 +28,7 @@ from mereau.partners import service as partners
 from mereau.partners.models import Partner
 from mereau.partners.service import PartnerDraft
 from mereau.rewards import service as rewards
-from mereau.rewards.domain import RewardDraft
+from mereau.rewards.catalogue.domain import RewardDraft
 from mereau.worker.parts import PARTS, Workshop, opened
 from mereau.worker.prepare import install
 from mereau.worker.secrets import draw_keys
@@ -140,7 +140,7 @@ async def test_a_credit_becomes_final_and_a_reward_is_granted(settings: Settings
         async with transaction(shop.engine) as session:
             draft = RewardDraft("cake", shop_partner.id, "Gâteau", "Cake", 120)
             reward = await rewards.create_reward(session, draft, CLOCK.now(), actor="test")
-            ordered = await rewards.redeem(session, member, reward.id, "first", CLOCK.now())
+            ordered = await rewards.redeem(session, rewards.Wish(member, reward.id, "first"), CLOCK.now())
 
         async def is_granted() -> bool:
             async with snapshot(shop.engine) as session:

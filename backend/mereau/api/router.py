@@ -12,6 +12,9 @@ from mereau.members.cards import endpoints as cards
 from mereau.members.consents import endpoints as consents
 from mereau.members.profile import endpoints as profiles
 from mereau.rewards import endpoints as rewards
+from mereau.rewards.catalogue import endpoints as catalogue
+from mereau.rewards.instore import endpoints as instore
+from mereau.rewards.pools import endpoints as pools
 
 
 def build_routes() -> list[BaseRoute]:
@@ -27,6 +30,9 @@ def build_routes() -> list[BaseRoute]:
         consents.router,
         cards.router,
         rewards.router,
+        catalogue.router,
+        pools.router,
+        instore.router,
         rules.router,
         partners.router,
         keys.router,

@@ -34,7 +34,7 @@ from mereau.partners import service as partners
 from mereau.partners.models import Partner
 from mereau.partners.service import PartnerDraft
 from mereau.rewards import service as rewards
-from mereau.rewards.domain import RewardDraft
+from mereau.rewards.catalogue.domain import RewardDraft
 from mereau.rewards.models import Redemption, Reward
 from mereau.wallets import service as wallets
 
@@ -116,7 +116,8 @@ async def _redeem(desk: Desk, offered: Sequence[Reward]) -> list[str]:
     for place, wallet in enumerate(richest):
         reward = offered[place % len(offered)]
         async with transaction(desk.engine) as session:
-            redemption = await rewards.redeem(session, holders[wallet], reward.id, f"demo-{place + 1}", now)
+            wish = rewards.Wish(holders[wallet], reward.id, f"demo-{place + 1}")
+            redemption = await rewards.redeem(session, wish, now)
         ordered.append(redemption.id)
     return ordered
 

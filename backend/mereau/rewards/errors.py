@@ -17,6 +17,48 @@ class RewardInactiveError(ConflictError):
     code, title = "inactive", "The reward is not offered"
 
 
+class NotYetError(ConflictError):
+    """The reward can be had later."""
+
+    code, title = "not_yet", "The reward is not to be had yet"
+
+
+class EndedError(ConflictError):
+    """The reward could be had before."""
+
+    code, title = "ended", "The offer is over"
+
+
+class WrongTierError(ConflictError):
+    """The reward is for members of other tiers."""
+
+    code, title = "wrong_tier", "Reserved for other tiers"
+
+
+class NotInAudienceError(ConflictError):
+    """The reward is for other members, places or channels."""
+
+    code, title = "not_in_audience", "Reserved for others"
+
+
+class LimitReachedError(ConflictError):
+    """The member, or all of them, had as many pieces as the reward's limit allows."""
+
+    code, title = "limit_reached", "The limit is reached"
+
+
+class NotBoughtError(ConflictError):
+    """Tokens do not buy what the reward stands for."""
+
+    code, title = "not_bought", "Tokens do not buy this"
+
+
+class RewardChangedError(ConflictError):
+    """The reward was changed while it was being redeemed; its new terms may be another decision."""
+
+    code, title = "reward_changed", "The reward has just changed"
+
+
 class RedeemedOtherwiseError(ConflictError):
     """The member's reference is taken by a redemption of another reward."""
 
@@ -27,6 +69,12 @@ class NotCancellableError(ConflictError):
     """The redemption is past the point where it can be taken back."""
 
     code, title = "not_cancellable", "The redemption can no longer be cancelled"
+
+
+class NotRefundableError(ConflictError):
+    """The redemption cannot be undone: it is used, over, or of a kind whose worth cannot be called back."""
+
+    code, title = "not_refundable", "The redemption cannot be refunded"
 
 
 class VoucherNotGrantedError(ConflictError):

@@ -1,33 +1,20 @@
-"""SQL of rewards and redemptions. Lock order: redemption, then the ledger's account, then reward."""
+"""SQL of redemptions. Lock order: redemption, then the ledger's account, then reward, then counters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from mereau.core.db import ReadSession, WriteSession
-from mereau.rewards.models import Redemption, Reward
+from mereau.core.db import ReadSession, WriteSession, copy_rows
+from mereau.rewards.models import DrawEntry, Redemption, Ticket
 
 Session = ReadSession | WriteSession
 
-# Check and debit in one statement: of two who want the last piece, one finds no row.
-_TAKE_ONE = text("""
-    update rewards set stock = stock - 1
-    where id = :id and status = 'active' and (stock is null or stock > 0)
-    returning id
-""")
-
-_GIVE_BACK = text("""
-    update rewards set stock = stock + back.pieces
-    from (select id, count(*) as pieces from unnest(cast(:ids as text[])) as one (id) group by id) as back
-    where rewards.id = back.id and stock is not null
-""")
-
 _BURNING = text("""
-    select redemptions.id, redemptions.entry_id, redemptions.reward_id, redemptions.member_id,
-           redemptions.partner_id, rewards.validity_days
+    select redemptions.id, redemptions.entry_id, redemptions.reward_id, redemptions.member_id, redemptions.kind,
+           redemptions.quantity, redemptions.promise, redemptions.counted, rewards.validity_days
     from redemptions join rewards on rewards.id = redemptions.reward_id
     where redemptions.entry_id = any(cast(:entry_ids as text[])) and redemptions.state = 'burning'
     order by redemptions.id
@@ -36,9 +23,11 @@ _BURNING = text("""
 
 _GRANT = text("""
     update redemptions
-    set state = 'granted', voucher_digest = granted.digest, voucher_expires_at = granted.expires_at
-    from unnest(cast(:ids as text[]), cast(:digests as bytea[]), cast(:expiries as timestamptz[]))
-         as granted (id, digest, expires_at)
+    set state = granted.state, voucher_digest = granted.digest, voucher_expires_at = granted.expires_at,
+        granted_at = :now, used_at = case when granted.state = 'used' then cast(:now as timestamptz) end
+    from unnest(
+        cast(:ids as text[]), cast(:states as text[]), cast(:digests as bytea[]), cast(:expiries as timestamptz[])
+    ) as granted (id, state, digest, expires_at)
     where redemptions.id = granted.id
 """)
 
@@ -66,44 +55,21 @@ class Burning:
     entry_id: str
     reward_id: str
     member_id: str
-    partner_id: str
+    kind: str
+    quantity: int
+    promise: dict[str, object]
+    counted: list[list[str]]
     validity_days: int
 
 
-async def add_reward(session: WriteSession, reward: Reward) -> bool:
-    """Insert a reward; False where its external id is taken."""
-    values = {column.key: getattr(reward, column.key) for column in Reward.__table__.columns}
-    statement = insert(Reward).values(values).on_conflict_do_nothing().returning(Reward.id)
-    return await session.scalar(statement) is not None
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What becomes of a redemption whose burn is final: a voucher, or nothing left to do (`used`)."""
 
-
-async def reward(session: Session, reward_id: str) -> Reward | None:
-    return await session.scalar(select(Reward).where(Reward.id == reward_id).execution_options(populate_existing=True))
-
-
-async def rewards_after(
-    session: Session, after_id: str, limit: int, *, status: str | None, partner_id: str | None
-) -> list[Reward]:
-    query = select(Reward).where(Reward.id > after_id).order_by(Reward.id).limit(limit)
-    if status is not None:
-        query = query.where(Reward.status == status)
-    if partner_id is not None:
-        query = query.where(Reward.partner_id == partner_id)
-    return list(await session.scalars(query.execution_options(populate_existing=True)))
-
-
-async def set_status(session: WriteSession, reward_id: str, status: str) -> None:
-    await session.execute(update(Reward).where(Reward.id == reward_id).values(status=status))
-
-
-async def take_one(session: WriteSession, reward_id: str) -> bool:
-    """Take a piece from the stock of an active reward; False where there is none. Locks the reward."""
-    return (await session.execute(_TAKE_ONE, {"id": reward_id})).first() is not None
-
-
-async def give_back(session: WriteSession, reward_ids: Sequence[str]) -> None:
-    """One piece back per mention; rewards without a limit have nothing to count."""
-    await session.execute(_GIVE_BACK, {"ids": sorted(reward_ids)})
+    redemption_id: str
+    state: str
+    digest: bytes | None
+    expires_at: datetime | None
 
 
 async def add_redemption(session: WriteSession, redemption: Redemption) -> bool:
@@ -111,6 +77,19 @@ async def add_redemption(session: WriteSession, redemption: Redemption) -> bool:
     values = {column.key: getattr(redemption, column.key) for column in Redemption.__table__.columns}
     statement = insert(Redemption).values(values).on_conflict_do_nothing().returning(Redemption.id)
     return await session.scalar(statement) is not None
+
+
+async def add_tickets(session: WriteSession, redemption_id: str, names: Sequence[str]) -> None:
+    rows = ((redemption_id, number, name) for number, name in enumerate(names, 1))
+    await copy_rows(session, Ticket, ("redemption_id", "number", "holder_name"), rows)
+
+
+async def tickets(session: Session, redemption_id: str) -> list[str]:
+    """The names on the tickets of a redemption, in their order."""
+    rows = await session.scalars(
+        select(Ticket.holder_name).where(Ticket.redemption_id == redemption_id).order_by(Ticket.number)
+    )
+    return list(rows)
 
 
 async def by_reference(session: Session, member_id: str, external_id: str) -> Redemption | None:
@@ -145,15 +124,59 @@ async def redemption(
     return await session.scalar(query.execution_options(populate_existing=True))
 
 
+async def redemptions_of(session: Session, member_id: str, before_id: str | None, limit: int) -> list[Redemption]:
+    """A member's redemptions, the newest first."""
+    query = select(Redemption).where(Redemption.member_id == member_id).order_by(Redemption.id.desc()).limit(limit)
+    return list(await session.scalars(query if before_id is None else query.where(Redemption.id < before_id)))
+
+
+async def granted_of(session: Session, member_id: str, kinds: Sequence[str], now: datetime) -> list[Redemption]:
+    """A member's redemptions of these kinds that are granted and not over, the oldest first."""
+    rows = await session.scalars(
+        select(Redemption)
+        .where(
+            Redemption.member_id == member_id,
+            Redemption.state == "granted",
+            Redemption.kind.in_(kinds),
+            Redemption.voucher_expires_at > now,
+        )
+        .order_by(Redemption.id)
+    )
+    return list(rows)
+
+
+async def with_reference(session: Session, external_id: str, member_ids: Sequence[str]) -> set[str]:
+    """Those of the members that have a redemption of this reference."""
+    rows = await session.scalars(
+        select(Redemption.member_id).where(Redemption.external_id == external_id, Redemption.member_id.in_(member_ids))
+    )
+    return set(rows)
+
+
 async def burning(session: WriteSession, entry_ids: Sequence[str]) -> list[Burning]:
     """Those of the entries' redemptions that wait for their burn, locked."""
     rows = await session.execute(_BURNING, {"entry_ids": list(entry_ids)})
     return [Burning(*row) for row in rows]
 
 
-async def grant(session: WriteSession, granted: Sequence[tuple[str, bytes, datetime]]) -> None:
-    ids, digests, expiries = zip(*granted, strict=True)
-    await session.execute(_GRANT, {"ids": list(ids), "digests": list(digests), "expiries": list(expiries)})
+async def grant(session: WriteSession, grants: Sequence[Grant], now: datetime) -> None:
+    await session.execute(
+        _GRANT,
+        {
+            "ids": [grant.redemption_id for grant in grants],
+            "states": [grant.state for grant in grants],
+            "digests": [grant.digest for grant in grants],
+            "expiries": [grant.expires_at for grant in grants],
+            "now": now,
+        },
+    )
+
+
+async def add_draw_entries(session: WriteSession, items: Sequence[Burning], now: datetime) -> None:
+    """Record what granted redemptions of this kind promised."""
+    if items:
+        rows = ((item.id, item.promise["draw"], item.member_id, item.promise["entries"], now) for item in items)
+        await copy_rows(session, DrawEntry, ("redemption_id", "draw", "member_id", "entries", "created_at"), rows)
 
 
 async def reject(session: WriteSession, rejected: Sequence[tuple[str, str]]) -> None:

@@ -1,0 +1,1 @@
+"""The catalogue: offering, changing and showing rewards."""

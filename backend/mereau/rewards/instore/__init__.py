@@ -1,0 +1,1 @@
+"""Redeeming at the till, by staff, with a code that the member shows."""

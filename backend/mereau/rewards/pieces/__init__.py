@@ -1,0 +1,1 @@
+"""Pieces that redemptions take from stock, limits and pools of codes."""

@@ -1,0 +1,1 @@
+"""Codes of other shops, uploaded by the operator and drawn by redemptions."""

@@ -1,0 +1,1 @@
+"""Vouchers: granted when the burn is final, used once, or expired."""
