@@ -74,5 +74,5 @@ def _period(day: date, period: Period) -> tuple[date, date]:
         return monday, monday + timedelta(days=7)
     months = _MONTHS[period]
     first = day.replace(month=(day.month - 1) // months * months + 1, day=1)
-    last_month = first.month + months - 1
-    return first, (first.replace(year=day.year + 1, month=1) if last_month == 12 else first.replace(month=last_month + 1))
+    # From the first, so many times 31 days end in the month that follows the last one, and never beyond it.
+    return first, (first + timedelta(days=31 * months)).replace(day=1)
