@@ -5,5 +5,6 @@ A seed means a history only as long as the storm knows the same actions; beside 
 
 FAILED: dict[int, str] = {
     47: "a node that showed no head block for a moment ended the relayer's process with a TypeError",
+    201617: "a debit withdrawn with its rejected credit ended the relayer's process, which was about to seal it",
     200179: "the same node ended it when it was asked for the price of gas",
 }

@@ -3,12 +3,12 @@
 Every session comes from `Lease.writing`, which has checked the fencing epoch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Final
 
-from sqlalchemy import CursorResult, insert, text
+from sqlalchemy import insert, text
 
 from mereau.chain.models import Attempt, Batch, Section, Transaction
 from mereau.chain.orders import OrderKind
@@ -32,6 +32,7 @@ _LINK: Final = text("""
     from unnest(cast(:ids as text[]), cast(:nonces as bigint[]), cast(:deadlines as bigint[])) with ordinality
         as link (id, nonce, deadline, position)
     where orders.id = link.id and orders.state = 'queued'
+    returning orders.id
 """)
 _SUBMITTED: Final = text("""
     update chain_batches as batch set state = 'submitted' from chain_sections as section
@@ -82,8 +83,16 @@ class SealedBatch:
     signed: tuple[tuple[int | None, int | None], ...]
 
 
+class OrdersWithdrawnError(Exception):
+    """Orders of a batch were taken back before it was sealed; `ids` names them."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        super().__init__(", ".join(sorted(ids)))
+        self.ids = ids
+
+
 async def seal(session: WriteSession, batch: SealedBatch) -> None:
-    """Boundary 1: the batch and its orders' links. Raises RuntimeError where an order is not queued any more."""
+    """Boundary 1: the batch and its orders' links. Raises OrdersWithdrawnError where an order is queued no more."""
     await session.execute(
         insert(Batch).values(
             id=batch.id,
@@ -105,9 +114,9 @@ async def seal(session: WriteSession, batch: SealedBatch) -> None:
         "nonces": [nonce for nonce, _ in batch.signed],
         "deadlines": [deadline for _, deadline in batch.signed],
     }
-    linked = await session.execute(_LINK, parameters)
-    if cast("CursorResult[Any]", linked).rowcount != len(batch.order_ids):
-        raise RuntimeError("an order left the queue while its batch was sealed")
+    linked = set((await session.execute(_LINK, parameters)).scalars())
+    if withdrawn := set(batch.order_ids) - linked:
+        raise OrdersWithdrawnError(withdrawn)
 
 
 async def open_transaction(

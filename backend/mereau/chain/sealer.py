@@ -139,9 +139,13 @@ class Sealer:
             outcome = await self._simulate(drafts, state)
         except (SignerRefusedError, RpcError):
             return False
-        if isinstance(outcome, Gas):
+        if not isinstance(outcome, Gas):
+            return False
+        try:
             await self._store_and_send(drafts, outcome, state, tally)
-        return isinstance(outcome, Gas)
+        except store.OrdersWithdrawnError:
+            return False
+        return True
 
     async def _alone(self, group: Group, state: ChainState, tally: Tally) -> None:
         nonces = await self._redemption_nonces(group, state)
@@ -155,7 +159,12 @@ class Sealer:
                 return await self._without_signature(group, error, tally)
             outcome = await self._simulate(drafts, state)
             if isinstance(outcome, Gas):
-                return await self._store_and_send(drafts, outcome, state, tally)
+                try:
+                    return await self._store_and_send(drafts, outcome, state, tally)
+                except store.OrdersWithdrawnError as withdrawn:
+                    # Its member cancelled it meanwhile, or the credit that it takes from was rejected in this pass.
+                    group = group.without(withdrawn.ids)
+                    continue
             if isinstance(outcome, TooLarge):
                 if len(group.orders) > 1:
                     group = group.first(len(group.orders) // 2)

@@ -43,12 +43,13 @@ def address_of(key: coincurve.PrivateKey) -> bytes:
 
 
 class Keys:
-    """A signer with the keys that a test gave it."""
+    """A signer with the keys that a test gave it. `meanwhile` happens once, while the next signature is made."""
 
     def __init__(self) -> None:
         self._keys: dict[bytes, coincurve.PrivateKey] = {}
         self.signatures = 0
         self.used = asyncio.Event()
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
     def add(self, name: str) -> bytes:
         key = key_of(name)
@@ -67,6 +68,9 @@ class Keys:
                 await self.used.wait()
 
     async def sign(self, requests: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
         signatures = []
         for address, digest in requests:
             if address not in self._keys:
