@@ -3,49 +3,11 @@
 The objects are member A's and partner A's. `staff` works for partner A. A route that is not here fails the suite.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from api.authorisation_sorting import SORTING
+from api.expected import EVERYBODY, NO_MEMBER, ONLY_OPERATOR, Build, Expected, Request, at
 from api.world import RULE, ApiWorld
-
-IDENTITIES = (
-    None, "revoked", "member_a", "member_b", "partner_a", "partner_b", "staff", "operator", "auditor",
-)  # fmt: skip
-
-Request = tuple[str, Any]
-Build = Callable[[ApiWorld], Awaitable[Request]]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """A request that is right in itself, and the status for each identity that has a valid key."""
-
-    build: Build
-    member_a: int
-    member_b: int
-    partner_a: int
-    partner_b: int
-    staff: int
-    operator: int
-    auditor: int
-    stranger: int = 401
-
-    def status_for(self, identity: str | None) -> int:
-        if identity in {None, "revoked"}:
-            return self.stranger
-        status: int = getattr(self, str(identity))
-        return status
-
-
-def at(path: str, body: Any = None) -> Build:
-    """A request to a path whose braces name ids of the world."""
-
-    async def build(world: ApiWorld) -> Request:
-        return path.format(**world.ids), body
-
-    return build
 
 
 async def _new_member(world: ApiWorld) -> Request:
@@ -157,10 +119,6 @@ async def _card_to_remove(world: ApiWorld) -> Request:
     card = await world.made("member_a", path, body)
     return f"{path}/{card['id']}", None
 
-
-EVERYBODY = {str(name): 200 for name in IDENTITIES if name not in {None, "revoked"}}
-ONLY_OPERATOR = {"member_a": 403, "member_b": 403, "partner_a": 403, "partner_b": 403, "staff": 403, "auditor": 403}
-NO_MEMBER = {"member_a": 403, "member_b": 403}
 
 EXPECTED: dict[str, Expected] = {
     "GET /healthz": Expected(at("/../../healthz"), **EVERYBODY, stranger=200),
@@ -331,4 +289,5 @@ EXPECTED: dict[str, Expected] = {
     ),
     "GET /api/v1/supply": Expected(at("/supply"), **EVERYBODY),
     "GET /api/v1/chain/status": Expected(at("/chain/status"), **EVERYBODY),
+    **SORTING,
 }  # fmt: skip

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from api.authorisation import EXPECTED, IDENTITIES, Expected
+from api.authorisation import EXPECTED
+from api.expected import IDENTITIES, Expected
 from api.world import ApiWorld
 
 

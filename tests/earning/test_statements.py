@@ -1,33 +1,10 @@
 """The number of statements does not depend on how many sales or returns a call brings."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import psycopg
 import pytest
 
 from factories.earning import Shop, a_line, refused
+from factories.statements import counted
 from mereau.earning.service import RecordedSale
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Everything that psycopg sends meanwhile: statements and COPYs."""
-    sent: list[str] = []
-    execute, copy = psycopg.AsyncCursor.execute, psycopg.AsyncCursor.copy
-
-    async def counting_execute(self: object, query: object, *args: object, **kwargs: object) -> object:
-        sent.append(str(query))
-        return await execute(self, query, *args, **kwargs)
-
-    def counting_copy(self: object, query: object, *args: object, **kwargs: object) -> object:
-        sent.append(str(query))
-        return copy(self, query, *args, **kwargs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(psycopg.AsyncCursor, "execute", counting_execute)
-        patch.setattr(psycopg.AsyncCursor, "copy", counting_copy)
-        yield sent
 
 
 async def test_sales_take_as_many_statements_by_the_thousand_as_alone(

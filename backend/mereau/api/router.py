@@ -15,6 +15,9 @@ from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
 from mereau.rewards.instore import endpoints as instore
 from mereau.rewards.pools import endpoints as pools
+from mereau.segments import endpoints as segments
+from mereau.segments.export import endpoints as exports
+from mereau.tiers import endpoints as tiers
 
 
 def build_routes() -> list[BaseRoute]:
@@ -34,6 +37,9 @@ def build_routes() -> list[BaseRoute]:
         pools.router,
         instore.router,
         rules.router,
+        tiers.router,
+        segments.router,
+        exports.router,
         partners.router,
         keys.router,
         chain.router,

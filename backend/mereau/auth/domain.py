@@ -51,6 +51,10 @@ class Scope(StrEnum):
     STAFF_WRITE = "staff:write"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    TIERS_READ = "tiers:read"
+    TIERS_WRITE = "tiers:write"
+    SEGMENTS_READ = "segments:read"
+    SEGMENTS_WRITE = "segments:write"
     BATCHES_READ = "batches:read"
     CHAIN_READ = "chain:read"
 
@@ -59,7 +63,7 @@ _STAFF: Final = frozenset(
     {
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.SALES_READ, Scope.SALES_WRITE, Scope.RULES_READ,
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
-        Scope.PROFILE_WRITE,
+        Scope.PROFILE_WRITE, Scope.TIERS_READ,
     }
 )  # fmt: skip
 
@@ -71,7 +75,7 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.MEMBER: frozenset(
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,
-            Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE,
+            Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE, Scope.TIERS_READ,
         }
     ),
 }  # fmt: skip

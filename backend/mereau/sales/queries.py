@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, ColumnElement, Numeric, case, cast, func, select
 
 from mereau.core.db import ReadSession, WriteSession
 from mereau.sales.domain import SaleAward
@@ -92,3 +92,11 @@ async def _returns(session: ReadSession | WriteSession, sale_id: str) -> list[Re
         if line.return_id in returns:
             returns[line.return_id][1].append(line)
     return [ReturnView(head, found) for head, found in returns.values()]
+
+
+def kept_minor() -> ColumnElement[int]:
+    """What the units of a `SaleLine` that were kept cost after discount, in minor units, rounded down."""
+    paid = SaleLine.amount_minor - SaleLine.discount_minor
+    # In bigint a product of the two largest figures would not fit; most lines come without any return.
+    kept = cast(paid, Numeric) * (SaleLine.quantity - SaleLine.returned_quantity) / SaleLine.quantity
+    return case((SaleLine.returned_quantity == 0, paid), else_=cast(func.floor(kept), BigInteger))

@@ -33,6 +33,8 @@ from mereau.journal import tasks as journal
 from mereau.ledger import service as ledger
 from mereau.ledger import tasks as ledger_tasks
 from mereau.rewards import tasks as rewards
+from mereau.segments import tasks as segments
+from mereau.tiers import tasks as tiers
 from mereau.wallets import service as wallets
 from mereau.wallets.signing import KeystoreSigner
 from mereau.worker.jobs import Job, JobRunner
@@ -183,7 +185,11 @@ async def make_jobs(shop: Workshop) -> Part:
 
     jobs = [
         Job("activate_due", 1.0, ledger_tasks.activate_due),
+        Job("walk_tiers", 1.0, tiers.walk_next),
         Job("expire_due", 60.0, expire),
+        Job("end_tier_graces", 60.0, tiers.end_graces),
+        Job("follow_tiers", 1.0, tiers.follow),
+        Job("refresh_segments", 1.0, segments.refresh_next),
         Job("follow_ledger", 0.0, follow),
         Job("expire_vouchers", 60.0, vouchers),
         Job("seal_journal", 2.0, seal),

@@ -1,0 +1,1 @@
+"""What a filter may ask, and the one statement that it becomes."""

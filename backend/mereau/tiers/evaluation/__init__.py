@@ -1,0 +1,1 @@
+"""Who moves from one tier to another, in chunks."""
