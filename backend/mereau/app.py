@@ -81,6 +81,7 @@ def create_app(
     app.state.limiter = RateLimiter(settings.rate_limit_per_minute)
     app.state.rpc = rpc
     app.state.voucher_secret = voucher_secret or read_voucher_secret(Layout(settings.data_dir))
+    app.state.public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
     app.state.metrics = metrics
     problems.install(app)
     _serve_openapi(app)

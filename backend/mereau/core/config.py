@@ -27,6 +27,11 @@ class Settings(BaseSettings):
     finality_depth_blocks: int = Field(default=64, ge=0, description="Depth where finality is `depth`.")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#]+$",
+        description="Where members reach this server; stands in QR codes. Empty: http, host and port.",
+    )
     keystore_password: SecretStr | None = Field(default=None, description="Opens the programme's keystore.")
     keystore_password_file: Path | None = None
     seal_delay_s: float = Field(default=1.0, gt=0, description="A batch waits at most this long.")

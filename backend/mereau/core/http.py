@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import orjson
@@ -25,6 +26,7 @@ from mereau.core.problems import (
     UnsupportedMediaTypeError,
     findings,
 )
+from mereau.core.schemas import parse_instant
 from mereau.core.strict_json import parse
 
 V1: Final = "/api/v1"
@@ -156,6 +158,11 @@ async def _page_query(
 
 
 Paging = Annotated[PageQuery, Depends(_page_query)]
+
+InstantQuery = Annotated[
+    datetime | None, BeforeValidator(lambda value: None if value is None else parse_instant(value))
+]
+"""An optional instant in a query string, RFC 3339."""
 
 
 def known_id(prefix: str, text: str) -> str:

@@ -1,0 +1,33 @@
+"""Codes that people type and machines print: 80 bits as Crockford base32 in groups of four."""
+
+import hashlib
+from typing import Final
+
+from mereau.core.ids import ALPHABET
+
+CODE_BYTES: Final = 10
+CODE_LENGTH: Final = 16
+
+_GROUP: Final = 4
+# What people mistype, after Crockford (https://www.crockford.com/base32.html).
+_MISREAD: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
+
+
+def format_code(secret: bytes) -> str:
+    """The code of exactly 10 bytes, such as `7K2M-9QRT-4VWX-0Z1A`."""
+    if len(secret) != CODE_BYTES:
+        raise ValueError(f"a code has {CODE_BYTES} bytes")
+    value = int.from_bytes(secret)
+    code = "".join(ALPHABET[(value >> shift) & 31] for shift in range(5 * (CODE_LENGTH - 1), -1, -5))
+    return "-".join(code[start : start + _GROUP] for start in range(0, CODE_LENGTH, _GROUP))
+
+
+def digest_of(code: str) -> bytes | None:
+    """SHA-256 of a code in whatever case and grouping it was typed; None for what is no code at all.
+
+    Codes are stored and found by this digest, so the time of a lookup tells nothing about those stored.
+    """
+    plain = code.upper().translate(_MISREAD)
+    if len(plain) != CODE_LENGTH or not all(char in ALPHABET for char in plain):
+        return None
+    return hashlib.sha256(plain.encode()).digest()
