@@ -15,9 +15,19 @@ from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
 from mereau.rewards.instore import endpoints as instore
 from mereau.rewards.pools import endpoints as pools
+<<<<<<< HEAD
 from mereau.segments import endpoints as segments
 from mereau.segments.export import endpoints as exports
 from mereau.tiers import endpoints as tiers
+=======
+from mereau.rewards.fulfilment import endpoints as deliveries
+from mereau.rewards.fulfilment.picking import endpoints as picking
+from mereau.rewards.fulfilment.proofs import endpoints as proofs
+from mereau.rewards.goods import endpoints as goods
+from mereau.rewards.goods.offers import endpoints as offers
+from mereau.rewards.objects import endpoints as objects
+from mereau.rewards.surveys import endpoints as surveys
+>>>>>>> 67bc8b6 (WIP)
 
 
 def build_routes() -> list[BaseRoute]:
@@ -36,6 +46,13 @@ def build_routes() -> list[BaseRoute]:
         catalogue.router,
         pools.router,
         instore.router,
+        objects.router,
+        offers.router,
+        goods.router,
+        deliveries.router,
+        proofs.router,
+        picking.router,
+        surveys.router,
         rules.router,
         tiers.router,
         segments.router,

@@ -46,6 +46,10 @@ class Scope(StrEnum):
     REDEMPTIONS_READ = "redemptions:read"
     REDEMPTIONS_WRITE = "redemptions:write"
     REDEMPTIONS_USE = "redemptions:use"
+    GOODS_READ = "goods:read"
+    GOODS_WRITE = "goods:write"
+    DELIVERIES_READ = "deliveries:read"
+    DELIVERIES_WRITE = "deliveries:write"
     PARTNERS_READ = "partners:read"
     PARTNERS_WRITE = "partners:write"
     STAFF_WRITE = "staff:write"
@@ -63,7 +67,12 @@ _STAFF: Final = frozenset(
     {
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.SALES_READ, Scope.SALES_WRITE, Scope.RULES_READ,
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
+<<<<<<< HEAD
         Scope.PROFILE_WRITE, Scope.TIERS_READ,
+=======
+        Scope.PROFILE_WRITE,
+        Scope.GOODS_READ, Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE,
+>>>>>>> 67bc8b6 (WIP)
     }
 )  # fmt: skip
 
@@ -75,7 +84,12 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.MEMBER: frozenset(
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,
+<<<<<<< HEAD
             Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE, Scope.TIERS_READ,
+=======
+            Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE,
+            Scope.DELIVERIES_READ,
+>>>>>>> 67bc8b6 (WIP)
         }
     ),
 }  # fmt: skip

@@ -11,7 +11,11 @@ import mereau.members.models
 import mereau.outbox.models
 import mereau.partners.models
 import mereau.programs.models
+import mereau.rewards.fulfilment.models
+import mereau.rewards.goods.models
 import mereau.rewards.models
+import mereau.rewards.objects.models
+import mereau.rewards.surveys.models
 import mereau.sales.models
 import mereau.segments.models
 import mereau.tiers.models

@@ -33,8 +33,13 @@ from mereau.journal import tasks as journal
 from mereau.ledger import service as ledger
 from mereau.ledger import tasks as ledger_tasks
 from mereau.rewards import tasks as rewards
+<<<<<<< HEAD
 from mereau.segments import tasks as segments
 from mereau.tiers import tasks as tiers
+=======
+from mereau.rewards.fulfilment import tasks as deliveries
+from mereau.rewards.surveys import tasks as surveys
+>>>>>>> 67bc8b6 (WIP)
 from mereau.wallets import service as wallets
 from mereau.wallets.signing import KeystoreSigner
 from mereau.worker.jobs import Job, JobRunner
@@ -180,6 +185,9 @@ async def make_jobs(shop: Workshop) -> Part:
     async def vouchers(engine: AsyncEngine, now: datetime) -> int:
         return await rewards.expire_vouchers(engine, shop.clock)
 
+    async def ask(engine: AsyncEngine, now: datetime) -> int:
+        return await surveys.follow_deliveries(engine, secret, now)
+
     async def seal(engine: AsyncEngine, now: datetime) -> int:
         return await journal.seal(engine)
 
@@ -192,6 +200,9 @@ async def make_jobs(shop: Workshop) -> Part:
         Job("refresh_segments", 1.0, segments.refresh_next),
         Job("follow_ledger", 0.0, follow),
         Job("expire_vouchers", 60.0, vouchers),
+        Job("follow_redemptions", 0.0, deliveries.follow_redemptions),
+        Job("ask_surveys", 1.0, ask),
+        Job("forget_recipients", _HOUR_S, deliveries.forget_recipients),
         Job("seal_journal", 2.0, seal),
         Job("forget_idempotency_keys", _HOUR_S, forget_idempotency_keys),
     ]

@@ -1,0 +1,1 @@
+"""Pick lists: what a workshop takes from its shelves, in the order of the shelves."""

@@ -1,0 +1,1 @@
+"""Proofs of what will be marked, to be approved before it is shipped."""

@@ -1,0 +1,39 @@
+"""Proofs on the wire."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from mereau.core.schemas import Request, Resource
+from mereau.rewards.fulfilment.models import DeliveryProof
+
+
+class ProofDecision(Request):
+    """Approve a proof, or say what is wrong with it."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"decision": "refused", "remarks": "Le nom est coupé."}})
+
+    decision: Literal["approved", "refused"]
+    remarks: str | None = Field(default=None, min_length=1, max_length=1_000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$")
+
+
+class ProofOut(Resource):
+    """A proof; its file is read at /proofs/{id}/file."""
+
+    id: str
+    delivery_id: str
+    state: Literal["submitted", "approved", "refused"]
+    remarks: str | None
+    decided_at: datetime | None
+    created_at: datetime
+
+
+class ProofsOut(Resource):
+    """All proofs of a delivery, the newest first."""
+
+    data: list[ProofOut]
+
+
+def show_proof(proof: DeliveryProof) -> ProofOut:
+    return ProofOut.model_validate(proof)

@@ -1,0 +1,1 @@
+"""What is given away: goods, their variants and stock."""

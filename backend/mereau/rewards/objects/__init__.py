@@ -1,0 +1,1 @@
+"""Single objects: what their codes open, activate and bring back."""
