@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from api.authorisation_sorting import SORTING
 from api.expected import EVERYBODY, NO_MEMBER, ONLY_OPERATOR, Build, Expected, Request, at
+from api.goods import GOODS
 from api.world import RULE, ApiWorld
 
 
@@ -290,4 +291,5 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/v1/supply": Expected(at("/supply"), **EVERYBODY),
     "GET /api/v1/chain/status": Expected(at("/chain/status"), **EVERYBODY),
     **SORTING,
+    **GOODS,
 }  # fmt: skip

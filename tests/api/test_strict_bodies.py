@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from api.authorisation import EXPECTED
+from api.goods import OPTIONAL_FIELDS
 from api.hostile import JSON, corpus
 from api.world import SOLD_AT, ApiWorld
 
@@ -45,7 +46,7 @@ async def right_request(world: ApiWorld, route: str) -> tuple[str, dict[str, Any
         "POST /api/v1/api-keys": {"scopes": ["sales:read"], "mode": "test", "expires_at": "2099-01-01T00:00:00Z"},
         "POST /api/v1/members/{member_id}/redemptions": {"external_id": "mine-1"},
         "POST /api/v1/sales/{sale_id}/returns": {"staff_id": world.ids["staff"]},
-    }  # fmt: skip
+    } | OPTIONAL_FIELDS  # fmt: skip
     return path, body | optional.get(route, {})
 
 

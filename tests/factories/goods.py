@@ -19,6 +19,7 @@ from mereau.rewards.goods.offers import service as offers
 from mereau.rewards.goods.offers.domain import OfferDraft, Slot
 from mereau.rewards.goods.offers.service import Offer
 from mereau.rewards.goods.service import StockedGoods
+from mereau.rewards.kinds.domain import Gift
 from mereau.rewards.models import Reward
 
 HOME = Address("Camille Roy", "12 rue des Lilas", "59800", "Lille", "FR", phone="+33 6 12 34 56 78")
@@ -64,17 +65,20 @@ class Workshop(Counter):
             found = (await goods.get(session, stocked.goods.id)).variants[variant]
         return found.on_hand, found.reserved
 
-    async def bring(
-        self, *slots: StockedGoods | tuple[StockedGoods, ...], reward: Reward | None = None, **terms: Any
-    ) -> Reward:
-        """A reward that brings goods; a tuple is a choice."""
-        reward = reward or await self.offer()
-        made = tuple(
-            Slot(tuple(one.goods.id for one in (slot if isinstance(slot, tuple) else (slot,)))) for slot in slots
-        )
+    async def bring(self, *slots: StockedGoods | tuple[StockedGoods, ...], **terms: Any) -> Reward:
+        """A gift of goods, of a kit where there are several; a tuple is a choice."""
+        first, *more = [slot if isinstance(slot, tuple) else (slot,) for slot in slots]
+        price_tokens = terms.pop("price_tokens", 40)
+        reward = await self.offer(terms=Gift(goods=[one.goods.external_id for one in first]), price_tokens=price_tokens)
+        if more or terms:
+            await self.deliver(reward, *more, **terms)
+        return reward
+
+    async def deliver(self, reward: Reward, *more: tuple[StockedGoods, ...], **terms: Any) -> None:
+        """State how a gift is delivered."""
+        made = tuple(Slot(tuple(one.goods.id for one in slot)) for slot in more)
         async with transaction(self.engine) as session:
             await offers.put(session, reward.id, OfferDraft(made, **terms), self.now, actor=ACTOR)
-        return reward
 
     async def look(self, reward: Reward) -> Offer:
         async with snapshot(self.engine) as session:

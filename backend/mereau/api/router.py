@@ -13,21 +13,18 @@ from mereau.members.consents import endpoints as consents
 from mereau.members.profile import endpoints as profiles
 from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
-from mereau.rewards.instore import endpoints as instore
-from mereau.rewards.pools import endpoints as pools
-<<<<<<< HEAD
-from mereau.segments import endpoints as segments
-from mereau.segments.export import endpoints as exports
-from mereau.tiers import endpoints as tiers
-=======
 from mereau.rewards.fulfilment import endpoints as deliveries
 from mereau.rewards.fulfilment.picking import endpoints as picking
 from mereau.rewards.fulfilment.proofs import endpoints as proofs
 from mereau.rewards.goods import endpoints as goods
 from mereau.rewards.goods.offers import endpoints as offers
+from mereau.rewards.instore import endpoints as instore
 from mereau.rewards.objects import endpoints as objects
+from mereau.rewards.pools import endpoints as pools
 from mereau.rewards.surveys import endpoints as surveys
->>>>>>> 67bc8b6 (WIP)
+from mereau.segments import endpoints as segments
+from mereau.segments.export import endpoints as exports
+from mereau.tiers import endpoints as tiers
 
 
 def build_routes() -> list[BaseRoute]:

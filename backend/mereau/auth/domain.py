@@ -67,12 +67,8 @@ _STAFF: Final = frozenset(
     {
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.SALES_READ, Scope.SALES_WRITE, Scope.RULES_READ,
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
-<<<<<<< HEAD
         Scope.PROFILE_WRITE, Scope.TIERS_READ,
-=======
-        Scope.PROFILE_WRITE,
         Scope.GOODS_READ, Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE,
->>>>>>> 67bc8b6 (WIP)
     }
 )  # fmt: skip
 
@@ -84,12 +80,8 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.MEMBER: frozenset(
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,
-<<<<<<< HEAD
             Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE, Scope.TIERS_READ,
-=======
-            Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE,
             Scope.DELIVERIES_READ,
->>>>>>> 67bc8b6 (WIP)
         }
     ),
 }  # fmt: skip

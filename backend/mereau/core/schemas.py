@@ -17,6 +17,7 @@ AMOUNT_MINOR_MAX: Final = 10**11
 QUANTITY_MAX: Final = 10**6
 
 _NO_CONTROLS: Final = r"^[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$"
+_LINES: Final = r"^[^\x00-\x20\x7f](?:[^\x00-\x09\x0b-\x1f\x7f]*[^\x00-\x20\x7f])?$"
 # \Z, not $: the latter admits a trailing newline.
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
@@ -68,6 +69,8 @@ Day = Annotated[date, BeforeValidator(parse_day), WithJsonSchema({"type": "strin
 Instant = Annotated[datetime, BeforeValidator(parse_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=_NO_CONTROLS)]
+Remark = Annotated[str, Field(min_length=1, max_length=280, pattern=_LINES)]
+Prose = Annotated[str, Field(min_length=1, max_length=2_000, pattern=_LINES)]
 ExternalId = Annotated[
     str,
     Field(min_length=1, max_length=128, pattern=_NO_CONTROLS, description="The caller's own number for it."),

@@ -33,13 +33,10 @@ from mereau.journal import tasks as journal
 from mereau.ledger import service as ledger
 from mereau.ledger import tasks as ledger_tasks
 from mereau.rewards import tasks as rewards
-<<<<<<< HEAD
-from mereau.segments import tasks as segments
-from mereau.tiers import tasks as tiers
-=======
 from mereau.rewards.fulfilment import tasks as deliveries
 from mereau.rewards.surveys import tasks as surveys
->>>>>>> 67bc8b6 (WIP)
+from mereau.segments import tasks as segments
+from mereau.tiers import tasks as tiers
 from mereau.wallets import service as wallets
 from mereau.wallets.signing import KeystoreSigner
 from mereau.worker.jobs import Job, JobRunner

@@ -12,6 +12,7 @@ from mereau.rewards.errors import OutOfStockError
 from mereau.rewards.goods import service as goods
 from mereau.rewards.goods.domain import Movement, MovementKind
 from mereau.rewards.goods.errors import NotApprovedError, StockTooLowError
+from mereau.rewards.goods.offers import service as offers
 from mereau.rewards.goods.offers.domain import OfferDraft
 from mereau.rewards.goods.service import StockedGoods
 
@@ -183,32 +184,33 @@ async def test_the_movements_add_up_to_the_stock(workshop: Workshop) -> None:
     assert [tuple(row) for row in sums] == [(0, 0), (0, 0)]
 
 
-async def test_a_reward_brings_approved_goods_of_its_partner(workshop: Workshop) -> None:
-    draft, foreign = await workshop.stock(approved=False), await workshop.stock(partner_id=workshop.partners[0].id)
+async def test_a_kit_takes_approved_goods_of_the_gifts_partner(workshop: Workshop) -> None:
+    tee, draft = await workshop.stock(), await workshop.stock(approved=False)
+    foreign = await workshop.stock(partner_id=workshop.partners[0].id)
     with pytest.raises(NotApprovedError, match=draft.goods.external_id):
-        await workshop.bring(draft)
+        await workshop.bring(tee, draft)
     with pytest.raises(InvalidInputError):
-        await workshop.bring(foreign)
-    reward = await workshop.offer()
-    async with transaction(workshop.engine) as session:
-        with pytest.raises(NotFoundError):
-            await goods_offer_of_nothing(session, workshop)
-    with pytest.raises(NotFoundError):
-        await workshop.look(reward)
+        await workshop.bring(tee, foreign)
+    for reward_id in ("rwd_none", (await workshop.offer()).id):
+        async with transaction(workshop.engine) as session:
+            with pytest.raises(NotFoundError):
+                await offers.put(session, reward_id, OfferDraft(), workshop.now, actor=ACTOR)
 
 
-async def goods_offer_of_nothing(session: object, workshop: Workshop) -> None:
-    from mereau.rewards.goods.offers import service as offers
+async def test_a_gift_brings_what_its_terms_name(workshop: Workshop) -> None:
+    tee, mug = await workshop.stock(), await workshop.stock()
+    foreign = await workshop.stock(partner_id=workshop.partners[0].id)
+    offer = await workshop.look(await workshop.bring((mug, foreign, tee)))
+    assert [slot.goods_ids for slot in offer.slots] == [(mug.goods.id, tee.goods.id)]
+    assert (offer.personalisation, offer.proof_by) == ("none", "operator")
 
-    await offers.put(session, "rwd_none", OfferDraft(()), workshop.now, actor=ACTOR)
 
-
-async def test_what_a_reward_brings_can_be_replaced(workshop: Workshop) -> None:
+async def test_how_a_gift_is_delivered_can_be_replaced(workshop: Workshop) -> None:
     tee, mug, cap = [await workshop.stock() for _ in range(3)]
-    reward = await workshop.bring((tee, mug), cap)
+    reward = await workshop.bring(tee, (mug, cap))
     first = await workshop.look(reward)
-    assert [set(slot.goods_ids) for slot in first.slots] == [{tee.goods.id, mug.goods.id}, {cap.goods.id}]
-    await workshop.bring(mug, reward=reward, personalisation="text", proof_by="member")
+    assert [set(slot.goods_ids) for slot in first.slots] == [{tee.goods.id}, {mug.goods.id, cap.goods.id}]
+    await workshop.deliver(reward, personalisation="text", proof_by="member")
     second = await workshop.look(reward)
-    assert [slot.goods_ids for slot in second.slots] == [(mug.goods.id,)]
-    assert (second.terms.personalisation, second.terms.proof_by) == ("text", "member")
+    assert [slot.goods_ids for slot in second.slots] == [(tee.goods.id,)]
+    assert (second.personalisation, second.proof_by) == ("text", "member")

@@ -55,7 +55,7 @@ class FileIn(Request):
 class PersonalisationIn(Request):
     """What is to stand on the goods, where the reward takes it."""
 
-    text: str | None = Field(default=None, min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]+$")
+    text: Label | None = None
     logo: FileIn | None = None
 
 

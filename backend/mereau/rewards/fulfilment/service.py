@@ -26,6 +26,8 @@ from mereau.rewards.fulfilment.models import Delivery, DeliveryFile, DeliveryLin
 from mereau.rewards.goods import service as goods
 from mereau.rewards.goods.domain import Movement, MovementKind
 from mereau.rewards.goods.offers import service as offers
+from mereau.rewards.kinds.domain import Asked
+from mereau.rewards.service import Wish
 
 Session = ReadSession | WriteSession
 
@@ -40,6 +42,19 @@ class DeliveryView:
     delivery: Delivery
     pieces: Sequence[Piece]
     recipient: DeliveryRecipient | None
+
+
+@dataclass(slots=True)
+class _Shelves:
+    """The stockroom of one order: all pieces of its parcel, reserved where the redemption asks for its own."""
+
+    movements: Sequence[Movement]
+    actor: str
+    redemption_id: str | None = None
+
+    async def reserve(self, session: WriteSession, parcel: rewards.Parcel, now: datetime) -> None:
+        await goods.move(session, self.movements, now, actor=self.actor)
+        self.redemption_id = parcel.redemption_id
 
 
 async def order(session: WriteSession, member_id: str, draft: OrderDraft, now: datetime, *, actor: str) -> DeliveryView:
@@ -57,16 +72,21 @@ async def order(session: WriteSession, member_id: str, draft: OrderDraft, now: d
             return await get(session, known[0])
     offer = await offers.get(session, draft.reward_id)
     chosen = offers.chosen(offer, draft.skus)
-    if errors := list(domain.marking_findings(draft, offer.terms.personalisation)):
+    if errors := list(domain.marking_findings(draft, offer.personalisation)):
         raise InvalidInputError("The personalisation does not fit; see errors.", errors=errors)
-    redemption = await rewards.redeem(session, member_id, draft.reward_id, draft.external_id, now)
-    if redemption.state != "burning":
-        raise ConflictError(f"The redemption {redemption.id} is {redemption.state} without a delivery.")
     delivery_id = new_id("dlv", now)
-    reserved = [
-        Movement(variant_id, MovementKind.RESERVED, pieces, "ordered", delivery_id) for variant_id, pieces in chosen
+    movements = [
+        Movement(choice.variant_id, MovementKind.RESERVED, pieces, "ordered", delivery_id) for choice, pieces in chosen
     ]
-    await goods.move(session, reserved, now, actor=actor)
+    shelves = _Shelves(movements, actor)
+    first, _ = chosen[0]
+    asked = Asked(goods=first.goods_external_id, options=dict(first.options))
+    wish = Wish(member_id, draft.reward_id, draft.external_id, asked=asked)
+    redemption = await rewards.redeem(session, wish, now, stockroom=shelves, actor=actor)
+    if shelves.redemption_id != redemption.id:
+        raise RedeemedOtherwiseError(
+            f"The reference {draft.external_id} names {redemption.id}, which is not delivered."
+        )
     delivery = Delivery(
         id=delivery_id,
         redemption_id=redemption.id,
@@ -75,13 +95,13 @@ async def order(session: WriteSession, member_id: str, draft: OrderDraft, now: d
         reward_id=redemption.reward_id,
         state="ordered",
         proof="none" if draft.marking_text is None and draft.logo is None else "awaited",
-        proof_by=offer.terms.proof_by,
+        proof_by=offer.proof_by,
         created_at=now,
         changed_at=now,
     )
     lines = [
-        DeliveryLine(delivery_id=delivery_id, line_number=place, variant_id=variant_id, pieces=pieces)
-        for place, (variant_id, pieces) in enumerate(chosen, 1)
+        DeliveryLine(delivery_id=delivery_id, line_number=place, variant_id=choice.variant_id, pieces=pieces)
+        for place, (choice, pieces) in enumerate(chosen, 1)
     ]
     recipient = DeliveryRecipient(delivery_id=delivery_id, **asdict(draft.address), marking_text=draft.marking_text)
     await repository.add(session, delivery, lines, recipient, _file(delivery_id, "logo", draft.logo, now))
@@ -253,7 +273,7 @@ async def cancel(
         return await get(session, delivery_id)
     if delivery.state not in OPEN:
         raise NotCancellableError(f"The delivery is {delivery.state}.")
-    await rewards.cancel(session, delivery.redemption_id, reason, now)
+    await rewards.cancel(session, delivery.redemption_id, reason, now, actor=actor)
     await _release(session, [(delivery, reason)], now, actor)
     return await get(session, delivery_id)
 

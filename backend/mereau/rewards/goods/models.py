@@ -1,8 +1,19 @@
 """Goods, their variants with their stock, the movements that made it, and the rewards that bring them."""
 
 from datetime import datetime
+from typing import Literal
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mereau.core.columns import AmountMinor, CreatedAt, Id, IdKey, Instant
@@ -78,7 +89,7 @@ class GoodsMovement(Base):
 
 
 class GoodsOffer(Base):
-    """How a reward's goods are delivered: what members may have put on them, and who approves the proof."""
+    """How a gift is delivered: what members may have put on it, and who approves the proof."""
 
     __tablename__ = "goods_offers"
     __table_args__ = (
@@ -87,12 +98,15 @@ class GoodsOffer(Base):
     )
 
     reward_id: Mapped[IdKey] = mapped_column(ForeignKey("rewards.id"))
-    personalisation: Mapped[str]
-    proof_by: Mapped[str]
+    personalisation: Mapped[Literal["none", "text", "logo"]] = mapped_column(String)
+    proof_by: Mapped[Literal["operator", "member"]] = mapped_column(String)
 
 
 class GoodsOfferItem(Base):
-    """Goods that may fill a slot of a reward: every slot is filled, by one of its goods."""
+    """Goods that may fill a further slot of a gift; its terms name those of the first.
+
+    Every slot is filled, by one of its goods.
+    """
 
     __tablename__ = "goods_offer_items"
     __table_args__ = (CheckConstraint("pieces > 0", name="pieces"),)

@@ -58,6 +58,14 @@ async def by_ids(session: Session, goods_ids: Sequence[str]) -> dict[str, Goods]
     return {found.id: found for found in rows}
 
 
+async def by_external_ids(session: Session, external_ids: Sequence[str], partner_id: str) -> dict[str, Goods]:
+    """External id -> goods that this partner keeps."""
+    rows = await session.scalars(
+        select(Goods).where(Goods.external_id == func.any(list(external_ids)), Goods.partner_id == partner_id)
+    )
+    return {found.external_id: found for found in rows}
+
+
 async def variants_of(session: Session, goods_ids: Sequence[str]) -> list[GoodsVariant]:
     """All variants of some goods, by SKU."""
     rows = await session.scalars(

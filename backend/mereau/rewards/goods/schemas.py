@@ -5,14 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from mereau.core.schemas import AmountMinor, ExternalId, Label, Name, ObjectId, Request, Resource
+from mereau.core.schemas import AmountMinor, ExternalId, Label, Name, ObjectId, Prose, Request, Resource
 from mereau.rewards.goods.domain import PIECES_MAX, VARIANTS_MAX, GoodsDraft, MovementKind, VariantDraft
 from mereau.rewards.goods.models import GoodsMovement, GoodsVariant
 from mereau.rewards.goods.service import StockedGoods
 
 Pieces = Annotated[int, Field(ge=0, le=PIECES_MAX)]
 PositivePieces = Annotated[int, Field(ge=1, le=PIECES_MAX)]
-Prose = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$")]
 
 
 class VariantCreate(Request):

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import ConfigDict, Field
 
-from mereau.core.schemas import Request, Resource
+from mereau.core.schemas import Remark, Request, Resource
 from mereau.rewards.surveys.domain import Results
 from mereau.rewards.surveys.models import Survey
 
@@ -15,7 +15,7 @@ class SurveyAnswer(Request):
     model_config = ConfigDict(json_schema_extra={"example": {"score": 9, "comment": "Vite arrivé, bien emballé."}})
 
     score: int = Field(ge=0, le=10)
-    comment: str | None = Field(default=None, min_length=1, max_length=1_000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$")
+    comment: Remark | None = None
 
 
 class AnsweredOut(Resource):

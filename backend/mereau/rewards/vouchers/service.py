@@ -19,8 +19,9 @@ from mereau.rewards.repository import Burning, Grant
 
 
 def voucher_of(redemption: Redemption, secret: bytes) -> str | None:
-    """The voucher's code for its member's eyes; None unless it is granted and unused."""
-    return voucher_code(secret, redemption.id) if redemption.state == "granted" else None
+    """The voucher's code for its member's eyes; None unless it is granted and unused, and handed over at a till."""
+    is_shown = redemption.state == "granted" and redemption.voucher_digest is not None
+    return voucher_code(secret, redemption.id) if is_shown else None
 
 
 async def on_events(session: WriteSession, events: Sequence[OutboxEvent], secret: bytes, now: datetime) -> None:

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
-from mereau.core.schemas import Request, Resource
+from mereau.core.schemas import Remark, Request, Resource
 from mereau.rewards.fulfilment.models import DeliveryProof
 
 
@@ -15,7 +15,7 @@ class ProofDecision(Request):
     model_config = ConfigDict(json_schema_extra={"example": {"decision": "refused", "remarks": "Le nom est coupé."}})
 
     decision: Literal["approved", "refused"]
-    remarks: str | None = Field(default=None, min_length=1, max_length=1_000, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]+$")
+    remarks: Remark | None = None
 
 
 class ProofOut(Resource):

@@ -24,9 +24,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class OfferDraft:
-    """What a reward brings; several slots are a kit. A proof of what is marked is approved by `proof_by`."""
+    """How a gift is delivered: with what else in the parcel, and what is put on it.
 
-    slots: tuple[Slot, ...]
+    A proof of what is marked is approved by `proof_by`.
+    """
+
+    more: tuple[Slot, ...] = ()
     personalisation: Personalisation = "none"
     proof_by: Approver = "operator"
 
@@ -37,6 +40,8 @@ class Choice:
 
     variant_id: str
     goods_id: str
+    goods_external_id: str
+    options: Mapping[str, str]
     is_offered: bool
 
 
@@ -44,7 +49,7 @@ def slot_findings(slots: Sequence[Slot], keepers: Mapping[str, str], partner_id:
     """What is wrong with the slots of a partner's reward; `keepers` is goods id -> partner id."""
     for place, slot in enumerate(slots):
         for at, goods_id in enumerate(slot.goods_ids):
-            pointer = f"/slots/{place}/goods_ids/{at}"
+            pointer = f"/more/{place}/goods_ids/{at}"
             if keepers.get(goods_id) != partner_id:
                 yield FieldError(pointer, "unknown", "The partner of the reward keeps no such goods.")
             if goods_id in slot.goods_ids[:at]:

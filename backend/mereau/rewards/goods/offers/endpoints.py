@@ -22,7 +22,7 @@ async def put_offer(
     session: Writes,
     site: SiteHere,
 ) -> Response:
-    """State which goods a reward brings: it is delivered from then on."""
+    """State how a gift is delivered: with what else, what may be put on it, and who approves the proof."""
     known_id("rwd", reward_id)
     return answer(
         show_offer(await service.put(session, reward_id, body.draft(), site.clock.now(), actor=caller.key_id))

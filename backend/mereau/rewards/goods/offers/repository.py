@@ -7,14 +7,16 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from mereau.core.db import ReadSession, WriteSession
 from mereau.rewards.goods.models import GoodsOffer, GoodsOfferItem
+from mereau.rewards.kinds.domain import read_terms
 from mereau.rewards.models import Reward
 
 Session = ReadSession | WriteSession
 
 
-async def reward_partner(session: Session, reward_id: str) -> str | None:
-    """The partner that honours a reward; None where there is no such reward."""
-    return await session.scalar(select(Reward.partner_id).where(Reward.id == reward_id))
+async def gift(session: Session, reward_id: str) -> tuple[str, list[str]] | None:
+    """(partner that honours it, external ids of its goods) of a reward; None where there is no such reward."""
+    row = (await session.execute(select(Reward.partner_id, Reward.terms).where(Reward.id == reward_id))).one_or_none()
+    return None if row is None else (row.partner_id, read_terms(row.terms).goods_offered)
 
 
 async def offer(session: Session, reward_id: str) -> GoodsOffer | None:
@@ -40,6 +42,8 @@ async def replace(
         .on_conflict_do_update(index_elements=[GoodsOffer.reward_id], set_=values)
     )
     await session.execute(delete(GoodsOfferItem).where(GoodsOfferItem.reward_id == reward_id))
+    if not slots:
+        return
     await session.execute(
         insert(GoodsOfferItem),
         [

@@ -19,21 +19,23 @@ class SlotIn(Request):
 
 
 class OfferPut(Request):
-    """The goods of a reward: every slot is filled, several slots are a kit."""
+    """How a gift is delivered. Its terms name the goods of the first slot; `more` makes it a kit."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"slots": [{"goods_ids": ["gds_01K9Q2M4T6V8X0Z2B4D6F8H0J2"]}]}}
+        json_schema_extra={
+            "example": {"personalisation": "text", "more": [{"goods_ids": ["gds_01K9Q2M4T6V8X0Z2B4D6F8H0J2"]}]}
+        }
     )
 
-    slots: list[SlotIn] = Field(min_length=1, max_length=SLOTS_MAX)
     personalisation: Literal["none", "text", "logo"] = Field(
-        default="none", description="What members may have put on it; a proof is then approved before it is shipped."
+        description="What members may have put on it; a proof is then approved before it is shipped."
     )
     proof_by: Literal["operator", "member"] = Field(default="operator", description="Who approves the proof.")
+    more: list[SlotIn] = Field(default=[], max_length=SLOTS_MAX - 1)
 
     def draft(self) -> OfferDraft:
-        slots = tuple(Slot(tuple(slot.goods_ids), slot.pieces) for slot in self.slots)
-        return OfferDraft(slots, self.personalisation, self.proof_by)
+        more = tuple(Slot(tuple(slot.goods_ids), slot.pieces) for slot in self.more)
+        return OfferDraft(more, self.personalisation, self.proof_by)
 
 
 class OptionOut(Resource):
@@ -72,9 +74,9 @@ class OfferOut(Resource):
 
 def show_offer(offer: Offer) -> OfferOut:
     return OfferOut(
-        reward_id=offer.terms.reward_id,
-        personalisation=offer.terms.personalisation,
-        proof_by=offer.terms.proof_by,
+        reward_id=offer.reward_id,
+        personalisation=offer.personalisation,
+        proof_by=offer.proof_by,
         slots=[
             SlotOut(
                 pieces=slot.pieces,
