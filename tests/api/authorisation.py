@@ -38,6 +38,10 @@ async def _new_rule(world: ApiWorld) -> Request:
     return "/earning-rules", RULE | {"external_id": f"rule-{next(world.numbers)}"}
 
 
+async def _dry_run(world: ApiWorld) -> Request:
+    return "/earning-rules/simulate", {"sale": world.a_sale(), "rule_id": world.ids["rule"]}
+
+
 async def _new_reward(world: ApiWorld) -> Request:
     return "/rewards", {
         "external_id": f"reward-{next(world.numbers)}",
@@ -200,6 +204,7 @@ EXPECTED: dict[str, Expected] = {
     "POST /api/v1/earning-rules/{rule_id}/activate": Expected(
         at("/earning-rules/{rule}/activate"), **ONLY_OPERATOR, operator=200
     ),
+    "POST /api/v1/earning-rules/simulate": Expected(_dry_run, **ONLY_OPERATOR, operator=200),
     "GET /api/v1/earning-rules/{rule_id}": Expected(
         at("/earning-rules/{rule}"), **NO_MEMBER, partner_a=200, partner_b=200, staff=200, operator=200, auditor=200
     ),

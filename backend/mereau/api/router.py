@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from mereau.api import chain, keys, operations
 from mereau.earning import endpoints as sales
 from mereau.earning.rules import endpoints as rules
+from mereau.earning.simulation import endpoints as simulation
 from mereau.ledger import endpoints as ledger
 from mereau.ledger.registry import endpoints as partners
 from mereau.members import endpoints as members
@@ -54,6 +55,7 @@ def build_routes() -> list[BaseRoute]:
         tiers.router,
         segments.router,
         exports.router,
+        simulation.router,
         partners.router,
         keys.router,
         chain.router,

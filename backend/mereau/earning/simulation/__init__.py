@@ -1,0 +1,1 @@
+"""Dry runs: what an occasion would earn, without writing anything."""
