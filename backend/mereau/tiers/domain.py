@@ -1,14 +1,14 @@
 """What a set of tiers says, which instants its window spans, and when a member moves. Pure."""
 
-from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from mereau.core.errors import FieldError
+from mereau.programs.calendar.domain import add_months, same_time_on
 
 TIERS_MAX: Final = 20
 NO_TIER: Final = 0
@@ -140,14 +140,8 @@ def span(rule: Qualification, now: datetime, tz: ZoneInfo) -> Span:
     if rule.window is Window.CALENDAR_YEAR:
         return Span(datetime(local.year, 1, 1, tzinfo=tz), datetime(local.year + 1, 1, 1, tzinfo=tz))
     if rule.window is Window.ROLLING and rule.window_months is not None:
-        return Span(datetime.combine(_months_before(local.date(), rule.window_months), local.time(), tz), None)
+        return Span(same_time_on(local, add_months(local.date(), -rule.window_months), tz), None)
     return Span(None, None)
-
-
-def _months_before(day: date, months: int) -> date:
-    """The same day so many months earlier, or the last of that month where it has no such day."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from mereau.earning.domain import Limit, Period, RuleSpec
+from mereau.programs.calendar.domain import period_start
 
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,20 +48,9 @@ class Dry:
     limit_tokens: int
 
 
-_MONTHS: Final = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
-
-
 def starts_at(occurred_at: datetime, period: Period, zone: ZoneInfo) -> datetime:
     """When the period of an occasion began, at midnight of the zone; weeks begin on Monday, `ever` never ends."""
-    if period == "ever":
-        return EVER
-    day = occurred_at.astimezone(zone).date()
-    if period == "week":
-        day -= timedelta(days=day.weekday())
-    elif period != "day":
-        months = _MONTHS[period]
-        day = date(day.year, (day.month - 1) // months * months + 1, 1)
-    return datetime.combine(day, time(), zone)
+    return EVER if period == "ever" else period_start(occurred_at, period, zone)
 
 
 def limits_of(spec: RuleSpec) -> tuple[Limit, ...]:

@@ -7,10 +7,11 @@ from pydantic import ConfigDict, Field
 
 from mereau.core.amounts import MAX_TOKENS
 from mereau.core.schemas import ExternalId, Instant, Label, Name, ObjectId, PositiveTokens, Request, Resource, Tokens
+from mereau.programs.calendar.domain import Period
 from mereau.rewards.catalogue import domain
 from mereau.rewards.catalogue.domain import VALIDITY_DAYS_MAX, RewardDraft
 from mereau.rewards.kinds.domain import Service, Terms, Url
-from mereau.rewards.limits.domain import LIMITS_MAX, Limit, Period
+from mereau.rewards.limits.domain import LIMITS_MAX, Limit
 from mereau.rewards.limits.domain import PIECES_MAX as LIMIT_PIECES_MAX
 from mereau.rewards.models import Reward, RewardVersion
 

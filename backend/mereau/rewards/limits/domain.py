@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from mereau.core.errors import FieldError
+from mereau.programs.calendar.domain import Period, day_of, end_of, first_day
 
 LIMITS_MAX: Final = 6
 PIECES_MAX: Final = 10**9
 
 Owner = Literal["member", "everybody"]
-Period = Literal["day", "week", "month", "quarter", "half_year", "year"]
-
-_MONTHS: Final = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +59,5 @@ def _count(limit: Limit, member_id: str, at: datetime, tz: ZoneInfo) -> Count:
     owner_id = member_id if limit.per == "member" else ""
     if limit.period is None:
         return Count(owner_id, "ever", "", limit.pieces, None)
-    first, next_ = _period(at.astimezone(tz).date(), limit.period)
-    return Count(owner_id, limit.period, first.isoformat(), limit.pieces, datetime.combine(next_, time(), tz))
-
-
-def _period(day: date, period: Period) -> tuple[date, date]:
-    """The first day of the period that holds `day`, and that of the next one."""
-    if period == "day":
-        return day, day + timedelta(days=1)
-    if period == "week":
-        monday = day - timedelta(days=day.weekday())
-        return monday, monday + timedelta(days=7)
-    months = _MONTHS[period]
-    first = day.replace(month=(day.month - 1) // months * months + 1, day=1)
-    # From the first, so many times 31 days end in the month that follows the last one, and never beyond it.
-    return first, (first + timedelta(days=31 * months)).replace(day=1)
+    first = first_day(day_of(at, tz), limit.period)
+    return Count(owner_id, limit.period, first.isoformat(), limit.pieces, end_of(at, limit.period, tz))

@@ -1,0 +1,1 @@
+"""When tokens become spendable and how long they live."""
