@@ -57,6 +57,13 @@ def scale_figures(options: argparse.Namespace) -> Figures:
     return bench_scale.scale(options)
 
 
+def segments_figures(options: argparse.Namespace) -> Figures:
+    """As `accept_figures`."""
+    import bench_segments
+
+    return bench_segments.segments(options)
+
+
 BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]] = {
     "gas": ("gas per credit, debit and redemption", gas_figures),
     "startup": ("from `mereau up` to /readyz, on a fresh data directory and again", bench_stack.startup),
@@ -65,6 +72,7 @@ BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]
     "accept": ("sales over HTTP, singly and in batches, beside pgbench doing the same SQL", accept_figures),
     "read": ("balances over HTTP, beside a bare FastAPI route with one SELECT", read_figures),
     "scale": ("reading, mirroring and table sizes from ten thousand to ten million members", scale_figures),
+    "segments": ("ten segments refreshed over a million members, beside one plain aggregation", segments_figures),
     "relay": ("accepted credits to the chain; one web3.py transaction per credit beside it", relay_figures),
     "mirror": ("chain to tables, with 200 and with 10 events a block; web3.py beside it", mirror_figures),
 }
@@ -84,7 +92,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--record", action="store_true", help="keep the figures for `scripts/plots`")
     parser.add_argument("--repeat", type=int, default=3, help="runs where one is short (startup, accept, read, scale)")
     parser.add_argument("--seconds", type=float, default=10, help="length of one run (accept, read, scale)")
-    parser.add_argument("--members", type=int, default=10_000_000, help="the largest size (scale)")
+    parser.add_argument("--members", type=int, help="the largest size (scale: 10 million), or the size (segments: 1)")
     parser.add_argument("--file", type=Path, help="sales file of `import`; default: the full set if it is there")
     options = parser.parse_args(arguments)
     if options.name not in {*BENCHES, ALL}:

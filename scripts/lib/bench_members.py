@@ -5,7 +5,7 @@ and addresses follow from the member's number, in SQL and here alike.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -83,7 +83,7 @@ def tokens(number: int) -> int:
     return 1 + number % 5_000
 
 
-def grow(url: str, first: int, last: int) -> None:
+def grow(url: str, first: int, last: int, *, tables: Collection[str] = tuple(_INSERTS)) -> None:
     """Members `first` to `last`, with statistics and visibility as autovacuum would leave them in time."""
     with psycopg.connect(url, autocommit=True) as connection:
         # Rows are made to fit each other; ten million look-ups of each foreign key would say nothing new.
@@ -91,7 +91,8 @@ def grow(url: str, first: int, last: int) -> None:
         connection.execute("set work_mem = '1GB'")
         connection.execute("set maintenance_work_mem = '1GB'")
         connection.execute(_PARTNER, [PARTNER_ID])
-        for table, statement in _INSERTS.items():
+        for table in tables:
+            statement = _INSERTS[table]
             with _rebuilt(connection, _SCATTERED.get(table)):
                 connection.execute(statement.format(rows=_ROWS), {"first": first, "last": last, "partner": PARTNER_ID})
             connection.execute(f"vacuum (analyze) {table}")

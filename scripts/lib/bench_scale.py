@@ -91,7 +91,7 @@ def scale(options: argparse.Namespace) -> Figures:
             site = Site(server.url, folder, asyncio.run(_keys(server.url)), draw)
             there = 0
             for size in SIZES:
-                if size.members <= options.members:
+                if size.members <= (options.members or SIZES[-1].members):
                     figures |= _grown(site, there, size)
                     figures |= _backfills(site, size, options.repeat)
                     figures |= _reads(site, size, options)

@@ -26,6 +26,8 @@ from mereau.segments.models import Segment, SegmentMember
 
 Session = ReadSession | WriteSession
 
+# For this transaction alone, as in `facts`.
+_MEMORY = text("set local work_mem = '128MB'")
 _ADD = text("""
     insert into segment_members (segment_id, member_id, since)
     select :segment_id, member_id, :now from unnest(cast(:member_ids as text[])) as added (member_id)
@@ -67,6 +69,8 @@ async def add(session: WriteSession, segment: Segment) -> None:
 
 
 async def drop(session: WriteSession, segment_id: str) -> None:
+    """The segment and who belongs to it."""
+    await session.execute(delete(SegmentMember).where(SegmentMember.segment_id == segment_id))
     await session.execute(delete(Segment).where(Segment.id == segment_id))
 
 
@@ -105,6 +109,7 @@ async def apply(
     session: WriteSession, segment_id: str, matching: Select[str], now: datetime, *, tell: bool
 ) -> Difference:
     """Let exactly the matching members belong to a locked segment; one statement. `tell` asks for the ids."""
+    await session.execute(_MEMORY)
     found = matching.cte("found")
     here = SegmentMember.segment_id == segment_id
     known = exists().where(here, SegmentMember.member_id == found.c.id)

@@ -137,10 +137,6 @@ def _segments() -> None:
         sa.Column("segment_id", sa.Text(), nullable=False),
         sa.Column("member_id", sa.Text(), nullable=False),
         instant("since"),
-        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_segment_members_member_id")),
-        sa.ForeignKeyConstraint(
-            ["segment_id"], ["segments.id"], name=op.f("fk_segment_members_segment_id"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("segment_id", "member_id", name=op.f("pk_segment_members")),
     )
     op.create_table(
@@ -159,7 +155,6 @@ def _segments() -> None:
         sa.CheckConstraint(
             "lifecycle in ('new', 'regular', 'champion', 'at_risk', 'lapsed')", name=op.f("ck_member_facts_lifecycle")
         ),
-        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_member_facts_member_id")),
         sa.PrimaryKeyConstraint("member_id", name=op.f("pk_member_facts")),
     )
     op.create_table(

@@ -3,6 +3,7 @@
 Joins and not `in (select ...)`, which PostgreSQL runs once per member where the list outgrows its memory.
 """
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -32,8 +33,14 @@ from mereau.segments.models import MemberFacts, Segment, SegmentMember
 from mereau.tiers.models import Tier, TierStanding
 
 _DAY: Final = timedelta(days=1)
-_OF_SALES: Final = {"partner_ids": Sale.partner_id, "location_ids": Sale.location_id, "channels": Sale.channel}
-_OF_LINES: Final = {"skus": SaleLine.sku, "categories": SaleLine.category, "brands": SaleLine.brand}
+_COLUMNS: Final[Mapping[str, Any]] = {
+    "partner_ids": Sale.partner_id,
+    "location_ids": Sale.location_id,
+    "channels": Sale.channel,
+    "skus": SaleLine.sku,
+    "categories": SaleLine.category,
+    "brands": SaleLine.brand,
+}
 
 
 def matching(node: Node, now: datetime, zone: ZoneInfo) -> Select[str]:
@@ -145,28 +152,22 @@ def _is_bare(node: Purchases) -> bool:
     return node.count is None and node.amount_minor is None and node.average_minor is None
 
 
-def _bought(node: Purchases, now: datetime) -> Select[Any]:
+def _bought(asked: Purchases, now: datetime) -> Select[Any]:
     """(member_id, purchases, minor) of those who bought what is asked for."""
-    lines = select(SaleLine.sale_id, func.sum(kept_minor()).label("minor")).where(
-        SaleLine.returned_quantity < SaleLine.quantity
+    query = (
+        select(Sale.member_id, func.count(Sale.id.distinct()).label("purchases"), func.sum(kept_minor()).label("minor"))
+        .join(SaleLine, SaleLine.sale_id == Sale.id)
+        .where(Sale.member_id.is_not(None), SaleLine.returned_quantity < SaleLine.quantity)
+        .group_by(Sale.member_id)
     )
-    for name, column in _OF_LINES.items():
-        if name in node.names:
-            lines = lines.where(column == func.any(list(node.names[name])))
-    if "labels" in node.names:
-        lines = lines.where(SaleLine.labels.overlap(list(node.names["labels"])))
-    sales = select(Sale.id, Sale.member_id).where(Sale.member_id.is_not(None))
-    for name, column in _OF_SALES.items():
-        if name in node.names:
-            sales = sales.where(column == func.any(list(node.names[name])))
-    if node.within_days is not None:
-        sales = sales.where(Sale.occurred_at > now - node.within_days * _DAY)
-    kept, sold = lines.group_by(SaleLine.sale_id).subquery(), sales.subquery()
-    return (
-        select(sold.c.member_id, func.count().label("purchases"), func.sum(kept.c.minor).label("minor"))
-        .join(kept, kept.c.sale_id == sold.c.id)
-        .group_by(sold.c.member_id)
-    )
+    if asked.within_days is not None:
+        query = query.where(Sale.occurred_at > now - asked.within_days * _DAY)
+    for name, names in asked.names.items():
+        if name == "labels":
+            query = query.where(SaleLine.labels.overlap(list(names)))
+        else:
+            query = query.where(_COLUMNS[name] == func.any(list(names)))
+    return query
 
 
 def _holders(tiers: list[str]) -> Select[str]:
