@@ -125,7 +125,7 @@ class _Statement:
     def _is_in(self, query: Select[str]) -> ColumnElement[bool]:
         return self._joined(query).c.member_id.is_not(None)
 
-    def _joined(self, query: Select[Any]) -> FromClause:
+    def _joined(self, query: Select[*tuple[Any, ...]]) -> FromClause:
         found = query.subquery(f"asked_{len(self.joins)}")
         self.joins.append((found, found.c.member_id == Member.id))
         return found
@@ -152,9 +152,9 @@ def _is_bare(node: Purchases) -> bool:
     return node.count is None and node.amount_minor is None and node.average_minor is None
 
 
-def _bought(asked: Purchases, now: datetime) -> Select[Any]:
+def _bought(asked: Purchases, now: datetime) -> Select[*tuple[Any, ...]]:
     """(member_id, purchases, minor) of those who bought what is asked for."""
-    query = (
+    query: Select[*tuple[Any, ...]] = (
         select(Sale.member_id, func.count(Sale.id.distinct()).label("purchases"), func.sum(kept_minor()).label("minor"))
         .join(SaleLine, SaleLine.sale_id == Sale.id)
         .where(Sale.member_id.is_not(None), SaleLine.returned_quantity < SaleLine.quantity)
