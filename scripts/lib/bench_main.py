@@ -64,6 +64,13 @@ def segments_figures(options: argparse.Namespace) -> Figures:
     return bench_segments.segments(options)
 
 
+def earning_figures(options: argparse.Namespace) -> Figures:
+    """Loads the rules' own parts, which the other measurements start without."""
+    import bench_earning
+
+    return bench_earning.earning(options)
+
+
 BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]] = {
     "gas": ("gas per credit, debit and redemption", gas_figures),
     "startup": ("from `mereau up` to /readyz, on a fresh data directory and again", bench_stack.startup),
@@ -71,6 +78,7 @@ BENCHES: Final[Mapping[str, tuple[str, Callable[[argparse.Namespace], Figures]]]
     "import": ("a sales file, from start to reconciled, and again", bench_stack.import_sales),
     "accept": ("sales over HTTP, singly and in batches, beside pgbench doing the same SQL", accept_figures),
     "read": ("balances over HTTP, beside a bare FastAPI route with one SELECT", read_figures),
+    "earning": ("50 rules on a sale of 20 lines; rules parsed for each sale beside it", earning_figures),
     "scale": ("reading, mirroring and table sizes from ten thousand to ten million members", scale_figures),
     "segments": ("ten segments refreshed over a million members, beside one plain aggregation", segments_figures),
     "relay": ("accepted credits to the chain; one web3.py transaction per credit beside it", relay_figures),

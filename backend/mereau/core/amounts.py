@@ -21,7 +21,9 @@ def share_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
             raise ValueError(msg)
         return [0] * len(weights)
     parts = [total * weight // weight_sum for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % weight_sum), i))
-    for i in by_remainder[: total - sum(parts)]:
-        parts[i] += 1
+    if left := total - sum(parts):
+        remainders = [-(total * weight % weight_sum) for weight in weights]
+        # Sorting is stable: of equal remainders the earlier position comes first.
+        for i in sorted(range(len(weights)), key=remainders.__getitem__)[:left]:
+            parts[i] += 1
     return parts

@@ -16,23 +16,28 @@ _MINUTES_PER_HOUR: Final = 60
 _SCOPES_KEPT: Final = 4_096
 
 
+_Lists = tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]
+"""SKUs, categories, brands, labels."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """Which goods count, and by which amount. Equal scopes are one object: goods are added up once for all of them."""
+    """Which goods count, and by which amount; None where no list narrows them.
+
+    Equal scopes are one object: goods are added up once for all of them.
+    """
 
     post_discount: bool
     include_tax: bool
     include_shipping: bool
-    included: tuple[frozenset[str], ...]
-    excluded: tuple[frozenset[str], ...]
+    included: _Lists | None
+    excluded: _Lists | None
 
     def takes(self, line: Line) -> bool:
         """Whether a line is in scope."""
-        if not line.eligible:
+        if not line.eligible or (self.included is not None and not _is_named(line, self.included)):
             return False
-        if any(self.included) and not _is_named(line, self.included):
-            return False
-        return not (any(self.excluded) and _is_named(line, self.excluded))
+        return self.excluded is None or not _is_named(line, self.excluded)
 
     def amount_minor(self, line: Line) -> int:
         """The part of a line in scope that earns; never negative, so no line takes from what another earns."""
@@ -41,10 +46,10 @@ class Scope:
             amount_minor -= line.discount_minor
         if not self.include_tax:
             amount_minor -= line.tax_minor
-        return max(amount_minor, 0)
+        return max(0, amount_minor)
 
 
-def _is_named(line: Line, names: tuple[frozenset[str], ...]) -> bool:
+def _is_named(line: Line, names: _Lists) -> bool:
     skus, categories, brands, labels = names
     return (
         line.sku in skus
@@ -55,14 +60,20 @@ def _is_named(line: Line, names: tuple[frozenset[str], ...]) -> bool:
 
 
 @lru_cache(_SCOPES_KEPT)
-def _scope(*fields: bool | tuple[frozenset[str], ...]) -> Scope:
-    return Scope(*fields)  # type: ignore[arg-type] # the fields' own order, from scope_of alone
+def _scope(basis: str, include_tax: bool, include_shipping: bool, included: _Lists, excluded: _Lists) -> Scope:
+    return Scope(
+        post_discount=basis == "post_discount",
+        include_tax=include_tax,
+        include_shipping=include_shipping,
+        included=included if any(included) else None,
+        excluded=excluded if any(excluded) else None,
+    )
 
 
 def scope_of(spec: RuleSpec) -> Scope:
     """The scope of a rule; the same object for rules that look at the same goods."""
     return _scope(
-        spec.basis == "post_discount",
+        spec.basis,
         spec.include_tax,
         spec.include_shipping,
         (spec.included_skus, spec.included_categories, spec.included_brands, spec.included_labels),
