@@ -14,6 +14,7 @@ from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS
 from mereau.core.errors import FieldError, InvalidInputError
 from mereau.core.schemas import Instant, Label, ObjectId, Request
 from mereau.core.strict_json import escape_pointer
+from mereau.programs.lives.domain import Calendar, Delayed, Immediate, Never, OnDates, Rolling
 
 Trigger = Literal[
     "sale", "sign_up", "first_purchase", "newsletter_opt_in", "profile_completed", "review_approved",
@@ -147,13 +148,20 @@ class RuleSpec(Request):
     priority: int = Field(default=0, ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="The highest comes first.")
     stacking: Literal["additive", "best_of", "exclusive"] = "additive"
     stacking_group: Label | None = None
+    activation: Delayed | OnDates | Immediate | None = Field(
+        default=None, discriminator="mode", description="When the tokens are spendable, in place of the programme's."
+    )
+    expiry: Never | Rolling | Calendar | None = Field(
+        default=None, discriminator="mode", description="When the tokens expire, in place of the programme's."
+    )
     issuer_partner_id: ObjectId | None = Field(default=None, description="Pays where the occasion names no partner.")
 
     def to_dict(self) -> dict[str, object]:
         """The stored form: `parse_spec` reads it back to an equal rule. What is as it was by default is left out."""
         whole = self.model_dump(mode="json")
         said = self.model_dump(mode="json", exclude_defaults=True)
-        return {name: whole[name] for name in _ALWAYS} | said
+        lives = {name: whole[name] for name in ("activation", "expiry") if name in said}  # Their mode is a default.
+        return {name: whole[name] for name in _ALWAYS} | said | lives
 
 
 _ALWAYS: Final = (

@@ -9,7 +9,7 @@ from mereau.core.db import ReadSession, WriteSession
 from mereau.core.ids import new_id
 from mereau.earning.compiled.domain import RuleSet
 from mereau.earning.crediting import repository
-from mereau.earning.crediting.domain import life
+from mereau.earning.crediting.domain import life_by_rule
 from mereau.earning.crediting.repository import Claim
 from mereau.earning.evaluation.domain import Fired, Outcome, evaluate
 from mereau.earning.evaluation.facts.domain import MemberFacts, Occasion
@@ -85,7 +85,10 @@ def credit_of(
     occasion: Occasion, fired: Fired, entry_id: str, program: Program, now: datetime, *, reason_code: str
 ) -> ledger.Credit:
     """The ledger's credit for what one rule gives; the rule's issuing partner pays where the occasion has none."""
-    activates_at, expires_at = life(occasion.occurred_at, now, program.activation_delay_s, program.token_life_days)
+    activates_at, expires_at = life_by_rule(
+        fired.rule.spec, occasion.occurred_at, now, program.activation_delay_s, program.token_life_days,
+        ZoneInfo(program.time_zone),
+    )  # fmt: skip
     return ledger.Credit(
         entry_id=entry_id,
         member_id=occasion.member.id if occasion.member else "",
