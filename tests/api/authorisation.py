@@ -5,6 +5,7 @@ The objects are member A's and partner A's. `staff` works for partner A. A route
 
 from datetime import UTC, datetime, timedelta
 
+from api.authorisation_earning import EARNING
 from api.authorisation_sorting import SORTING
 from api.expected import EVERYBODY, NO_MEMBER, ONLY_OPERATOR, Build, Expected, Request, at
 from api.goods import GOODS
@@ -295,6 +296,7 @@ EXPECTED: dict[str, Expected] = {
     ),
     "GET /api/v1/supply": Expected(at("/supply"), **EVERYBODY),
     "GET /api/v1/chain/status": Expected(at("/chain/status"), **EVERYBODY),
+    **EARNING,
     **SORTING,
     **GOODS,
 }  # fmt: skip

@@ -4,8 +4,12 @@ from starlette.routing import BaseRoute
 
 from mereau.api import chain, keys, operations
 from mereau.earning import endpoints as sales
+from mereau.earning.actions import endpoints as actions
+from mereau.earning.codes import endpoints as codes
+from mereau.earning.referrals import endpoints as referrals
 from mereau.earning.rules import endpoints as rules
 from mereau.earning.simulation import endpoints as simulation
+from mereau.earning.terms import endpoints as terms
 from mereau.ledger import endpoints as ledger
 from mereau.ledger.registry import endpoints as partners
 from mereau.members import endpoints as members
@@ -40,6 +44,10 @@ def build_routes() -> list[BaseRoute]:
         profiles.router,
         consents.router,
         cards.router,
+        actions.router,
+        codes.router,
+        referrals.router,
+        terms.router,
         rewards.router,
         catalogue.router,
         pools.router,

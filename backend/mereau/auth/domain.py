@@ -36,6 +36,11 @@ class Scope(StrEnum):
     MEMBERS_WRITE = "members:write"
     MEMBERS_MANAGE = "members:manage"
     PROFILE_WRITE = "profile:write"
+    ACTIONS_READ = "actions:read"
+    ACTIONS_WRITE = "actions:write"
+    REFERRALS_READ = "referrals:read"
+    CODES_READ = "codes:read"
+    EARNING_CLAIM = "earning:claim"
     LEDGER_READ = "ledger:read"
     SALES_READ = "sales:read"
     SALES_WRITE = "sales:write"
@@ -69,6 +74,7 @@ _STAFF: Final = frozenset(
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
         Scope.PROFILE_WRITE, Scope.TIERS_READ,
         Scope.GOODS_READ, Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE,
+        Scope.ACTIONS_READ, Scope.EARNING_CLAIM,
     }
 )  # fmt: skip
 
@@ -76,12 +82,13 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.OPERATOR: frozenset(Scope),
     Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read")),
     Role.STAFF: _STAFF,
-    Role.PARTNER: _STAFF | {Scope.STAFF_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE},
+    Role.PARTNER: _STAFF | {Scope.STAFF_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE, Scope.ACTIONS_WRITE},
     Role.MEMBER: frozenset(
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,
             Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE, Scope.TIERS_READ,
             Scope.DELIVERIES_READ,
+            Scope.ACTIONS_READ, Scope.REFERRALS_READ, Scope.EARNING_CLAIM,
         }
     ),
 }  # fmt: skip

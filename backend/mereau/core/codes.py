@@ -7,18 +7,28 @@ from mereau.core.ids import ALPHABET
 
 CODE_BYTES: Final = 10
 CODE_LENGTH: Final = 16
+BITS_PER_CHAR: Final = 5
 
 _GROUP: Final = 4
 # What people mistype, after Crockford (https://www.crockford.com/base32.html).
 _MISREAD: Final = str.maketrans({"I": "1", "L": "1", "O": "0", "-": None, " ": None})
 
 
+def spell(value: int, chars: int) -> str:
+    """The low `5 * chars` bits of a number, without letters that are read as others."""
+    return "".join(ALPHABET[(value >> shift) & 31] for shift in range(BITS_PER_CHAR * (chars - 1), -1, -BITS_PER_CHAR))
+
+
+def plain(typed: str) -> str:
+    """A code as it was meant: case, dashes, spaces and look-alikes do not matter."""
+    return typed.upper().translate(_MISREAD)
+
+
 def format_code(secret: bytes) -> str:
     """The code of exactly 10 bytes, such as `7K2M-9QRT-4VWX-0Z1A`."""
     if len(secret) != CODE_BYTES:
         raise ValueError(f"a code has {CODE_BYTES} bytes")
-    value = int.from_bytes(secret)
-    code = "".join(ALPHABET[(value >> shift) & 31] for shift in range(5 * (CODE_LENGTH - 1), -1, -5))
+    code = spell(int.from_bytes(secret), CODE_LENGTH)
     return "-".join(code[start : start + _GROUP] for start in range(0, CODE_LENGTH, _GROUP))
 
 
@@ -27,7 +37,7 @@ def digest_of(code: str) -> bytes | None:
 
     Codes are stored and found by this digest, so the time of a lookup tells nothing about those stored.
     """
-    plain = code.upper().translate(_MISREAD)
-    if len(plain) != CODE_LENGTH or not all(char in ALPHABET for char in plain):
+    meant = plain(code)
+    if len(meant) != CODE_LENGTH or not all(char in ALPHABET for char in meant):
         return None
-    return hashlib.sha256(plain.encode()).digest()
+    return hashlib.sha256(meant.encode()).digest()

@@ -4,7 +4,12 @@ from alembic import context
 
 import mereau.auth.models
 import mereau.chain.models
+import mereau.earning.actions.models
+import mereau.earning.attempts.models
+import mereau.earning.codes.models
 import mereau.earning.models
+import mereau.earning.referrals.models
+import mereau.earning.terms.models
 import mereau.journal.models
 import mereau.ledger.models
 import mereau.members.models

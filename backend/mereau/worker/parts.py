@@ -29,6 +29,9 @@ from mereau.core.db import WriteSession, create_engine, transaction
 from mereau.core.errors import ConfigurationError
 from mereau.core.layout import Layout, read_voucher_secret
 from mereau.core.revision import check_revision
+from mereau.earning.attempts.tasks import forget_attempts
+from mereau.earning.milestones import tasks as milestones
+from mereau.earning.referrals.qualifying import tasks as referrals
 from mereau.journal import tasks as journal
 from mereau.ledger import service as ledger
 from mereau.ledger import tasks as ledger_tasks
@@ -199,6 +202,11 @@ async def make_jobs(shop: Workshop) -> Part:
         Job("expire_vouchers", 60.0, vouchers),
         Job("follow_redemptions", 0.0, deliveries.follow_redemptions),
         Job("ask_surveys", 1.0, ask),
+        Job("follow_milestones", 1.0, milestones.follow_events),
+        Job("follow_referrals", 1.0, referrals.follow_purchases),
+        Job("celebrate", _HOUR_S, milestones.celebrate),
+        Job("expire_referrals", _HOUR_S, referrals.expire_referrals),
+        Job("forget_attempts", _HOUR_S, forget_attempts),
         Job("forget_recipients", _HOUR_S, deliveries.forget_recipients),
         Job("seal_journal", 2.0, seal),
         Job("forget_idempotency_keys", _HOUR_S, forget_idempotency_keys),

@@ -50,6 +50,25 @@ async def check_staff(session: WriteSession, caller: Principal, partner_id: str,
     return staff_id
 
 
+async def claimant(session: WriteSession, caller: Principal, member: MemberRef | None) -> str:
+    """The active member for whom something is claimed: the key's own, or the one that staff and operators name.
+
+    Raises InvalidInputError for anybody else.
+    """
+    if caller.member_id is not None:
+        if member is not None and member.id != caller.member_id:
+            raise _refusal([FieldError("/member", "not_yours", "Must be absent, or the key's own member.")])
+        return caller.member_id
+    if member is None:
+        raise _refusal([FieldError("/member", "missing", "Name the member who claims.")])
+    ids = [] if member.id is None else [member.id]
+    external_ids = [] if member.external_id is None else [member.external_id]
+    member_id = _named(member, await members.active_members(session, ids, external_ids))
+    if member_id is None:
+        raise _refusal([FieldError("/member", "unknown", "There is no such active member.")])
+    return member_id
+
+
 async def _look_up(session: WriteSession, said: Sequence[tuple[Principal, SaleCreate]]) -> _Known:
     named = [sale.member for _, sale in said if sale.member is not None]
     found = ActiveMembers(frozenset(), {})

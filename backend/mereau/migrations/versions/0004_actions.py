@@ -53,6 +53,123 @@ def upgrade() -> None:
     sa.UniqueConstraint('digest', name=op.f('uq_payment_cards_digest'))
     )
     op.create_index('ix_payment_cards_member_id', 'payment_cards', ['member_id'], unique=False)
+    op.create_table('earning_terms',
+    sa.Column('id', sa.SmallInteger(), autoincrement=False, nullable=False),
+    sa.Column('win_back_after_days', sa.Integer(), nullable=False),
+    sa.Column('claim_within_days', sa.Integer(), nullable=False),
+    sa.Column('referral_minimum_minor', sa.BigInteger(), nullable=False),
+    sa.Column('referral_within_days', sa.Integer(), nullable=False),
+    sa.Column('referral_return_days', sa.Integer(), nullable=False),
+    sa.Column('referral_cap', sa.Integer(), nullable=False),
+    sa.Column('referral_cap_period', sa.String(), nullable=False),
+    sa.Column('referral_link_base', sa.String(), nullable=True),
+    sa.CheckConstraint('id = 1', name=op.f('ck_earning_terms_one_row')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_earning_terms'))
+    )
+    op.create_table('event_schemas',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('name', sa.String(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('fields', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_event_schemas')),
+    sa.UniqueConstraint('name', 'version', name=op.f('uq_event_schemas_name_version'))
+    )
+    op.create_table('actions',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('member_id', sa.Text(), nullable=False),
+    sa.Column('partner_id', sa.Text(), nullable=True),
+    sa.Column('source', sa.String(), nullable=False),
+    sa.Column('external_id', sa.String(), nullable=False),
+    sa.Column('type', sa.String(), nullable=False),
+    sa.Column('schema_version', sa.Integer(), nullable=True),
+    sa.Column('occurred_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('attributes', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('inputs_digest', sa.LargeBinary(), nullable=False),
+    sa.Column('tokens', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.ForeignKeyConstraint(['member_id'], ['members.id'], name=op.f('fk_actions_member_id')),
+    sa.ForeignKeyConstraint(['partner_id'], ['partners.id'], name=op.f('fk_actions_partner_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_actions')),
+    sa.UniqueConstraint('source', 'external_id', name=op.f('uq_actions_source_external_id'))
+    )
+    op.create_index('ix_actions_member_id_id', 'actions', ['member_id', 'id'], unique=False)
+    op.create_table('referral_codes',
+    sa.Column('member_id', sa.Text(), nullable=False),
+    sa.Column('code', sa.Text(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.ForeignKeyConstraint(['member_id'], ['members.id'], name=op.f('fk_referral_codes_member_id')),
+    sa.PrimaryKeyConstraint('member_id', name=op.f('pk_referral_codes')),
+    sa.UniqueConstraint('code', name=op.f('uq_referral_codes_code'))
+    )
+    op.create_table('referrals',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('referrer_id', sa.Text(), nullable=False),
+    sa.Column('referred_id', sa.Text(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('reason', sa.String(), nullable=True),
+    sa.Column('is_capped', sa.Boolean(), nullable=False),
+    sa.Column('sale_id', sa.Text(), nullable=True),
+    sa.Column('qualified_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.CheckConstraint("state in ('pending', 'qualified', 'expired', 'refused', 'cancelled')", name=op.f('ck_referrals_state')),
+    sa.ForeignKeyConstraint(['referred_id'], ['members.id'], name=op.f('fk_referrals_referred_id')),
+    sa.ForeignKeyConstraint(['referrer_id'], ['members.id'], name=op.f('fk_referrals_referrer_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_referrals')),
+    sa.UniqueConstraint('referred_id', name=op.f('uq_referrals_referred_id'))
+    )
+    op.create_index('ix_referrals_pending', 'referrals', ['expires_at'], unique=False, postgresql_where="state = 'pending'")
+    op.create_index('ix_referrals_referrer_id_id', 'referrals', ['referrer_id', 'id'], unique=False)
+    op.create_index('ix_referrals_sale_id', 'referrals', ['sale_id'], unique=False, postgresql_where='sale_id is not null')
+    op.create_table('code_pools',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('external_id', sa.Text(), nullable=False),
+    sa.Column('partner_id', sa.Text(), nullable=True),
+    sa.Column('campaign', sa.String(), nullable=True),
+    sa.Column('object_reference', sa.String(), nullable=True),
+    sa.Column('attributes', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('uses_per_code', sa.Integer(), nullable=False),
+    sa.Column('valid_from', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('valid_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.CheckConstraint("status in ('active', 'closed')", name=op.f('ck_code_pools_status')),
+    sa.CheckConstraint('uses_per_code > 0', name=op.f('ck_code_pools_uses_per_code')),
+    sa.ForeignKeyConstraint(['partner_id'], ['partners.id'], name=op.f('fk_code_pools_partner_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_code_pools')),
+    sa.UniqueConstraint('external_id', name=op.f('uq_code_pools_external_id'))
+    )
+    op.create_table('earning_codes',
+    sa.Column('digest', sa.LargeBinary(), nullable=False),
+    sa.Column('pool_id', sa.Text(), nullable=False),
+    sa.Column('uses_left', sa.Integer(), nullable=False),
+    sa.CheckConstraint('uses_left >= 0', name=op.f('ck_earning_codes_uses_left')),
+    sa.ForeignKeyConstraint(['pool_id'], ['code_pools.id'], name=op.f('fk_earning_codes_pool_id')),
+    sa.PrimaryKeyConstraint('digest', name=op.f('pk_earning_codes'))
+    )
+    op.create_index('ix_earning_codes_pool_id', 'earning_codes', ['pool_id'], unique=False)
+    op.create_table('code_claims',
+    sa.Column('id', sa.Text(), nullable=False),
+    sa.Column('digest', sa.LargeBinary(), nullable=False),
+    sa.Column('pool_id', sa.Text(), nullable=False),
+    sa.Column('member_id', sa.Text(), nullable=False),
+    sa.Column('tokens', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
+    sa.ForeignKeyConstraint(['digest'], ['earning_codes.digest'], name=op.f('fk_code_claims_digest')),
+    sa.ForeignKeyConstraint(['member_id'], ['members.id'], name=op.f('fk_code_claims_member_id')),
+    sa.ForeignKeyConstraint(['pool_id'], ['code_pools.id'], name=op.f('fk_code_claims_pool_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_code_claims')),
+    sa.UniqueConstraint('digest', 'member_id', name=op.f('uq_code_claims_digest_member_id'))
+    )
+    op.create_index('ix_code_claims_member_id', 'code_claims', ['member_id'], unique=False)
+    op.create_table('attempts',
+    sa.Column('subject', sa.Text(), nullable=False),
+    sa.Column('window_start', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('subject', name=op.f('pk_attempts'))
+    )
+    op.create_index('ix_attempts_window_start', 'attempts', ['window_start'], unique=False)
     # The normal form of members.identity for the addresses that are there; folding by case and NFKC is the same
     # for all that people write.
     op.execute("""
@@ -70,6 +187,15 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("attempts")
+    op.drop_table("code_claims")
+    op.drop_table("earning_codes")
+    op.drop_table("code_pools")
+    op.drop_table("referrals")
+    op.drop_table("referral_codes")
+    op.drop_table("actions")
+    op.drop_table("event_schemas")
+    op.drop_table("earning_terms")
     op.drop_table("payment_cards")
     op.drop_table("consents")
     op.drop_table("profile_requirements")

@@ -1,0 +1,1 @@
+"""What members do that is no purchase, told by operators and partners."""

@@ -1,0 +1,1 @@
+"""Receipts that are claimed after the fact."""

@@ -1,0 +1,1 @@
+"""Codes that earn when they are claimed: printed, scanned or typed."""

@@ -1,0 +1,1 @@
+"""Members who bring friends: attribution, qualification, both sides' tokens, and what is refused."""

@@ -1,0 +1,1 @@
+"""What purchases and returns of friends make of referrals."""

@@ -1,0 +1,1 @@
+"""What the programme lays down for everything that earns without a sale."""
