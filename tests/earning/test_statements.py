@@ -46,3 +46,44 @@ async def test_returns_take_as_many_statements_by_the_hundred_as_alone(
         counts.append(len(sent))
     assert counts[0] == counts[1]
     assert await shop.counters() == (301 * 5, 0, 0, 0)
+
+
+async def test_a_plain_sale_asks_for_nothing_that_no_rule_needs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.record(shop.a_sale())
+    with counted(monkeypatch) as sent:
+        await shop.record(shop.a_sale())
+    told = " ".join(sent)
+    for table in ("earning_counters", "earning_steps", "sale_credits", "tier_standings", "segment_members"):
+        assert table not in told
+    assert sum("earning_rules" in statement for statement in sent) == 1
+
+
+async def test_rules_without_limits_cost_one_statement_for_their_shares(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.record(shop.a_sale())
+    with counted(monkeypatch) as plain:
+        await shop.record(shop.a_sale())
+    for number in range(5):
+        await shop.activate({"fixed": {"tokens": 1 + number}}, f"bonus-{number}")
+    await shop.record(shop.a_sale())
+    with counted(monkeypatch) as several:
+        await shop.record(shop.a_sale())
+    assert len(several) == len(plain) + 1
+
+
+async def test_limited_sales_take_as_many_statements_by_the_hundred_as_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = [{"per": "member", "period": "day", "tokens": 10**6}, {"per": "rule", "period": "ever", "tokens": 10**9}]
+    await shop.activate({"fixed": {"tokens": 1}, "limits": limits}, "visit")
+    await shop.activate({"every_nth": {"n": 2, "tokens": 5}}, "second")
+    await shop.activate({"fixed": {"tokens": 50}, "first_only": True}, "welcome")
+    await shop.record(shop.a_sale(), shop.a_sale(member=1))
+    counts = []
+    for size in (2, 300):
+        drafts = [shop.a_sale(member=i % 2) for i in range(size)]
+        with counted(monkeypatch) as sent:
+            assert refused(await shop.record(*drafts)) == [None] * size
+        counts.append(len(sent))
+    assert counts[0] == counts[1]
