@@ -1,12 +1,16 @@
 """A workshop with goods on its shelves, and short words for ordering, clearing and sending."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from factories.rewards import Counter, make_counter
 from mereau.core.db import snapshot, transaction
+from mereau.outbox import service as outbox
+from mereau.outbox.service import Event
 from mereau.rewards.fulfilment import service as deliveries
 from mereau.rewards.fulfilment import tasks
 from mereau.rewards.fulfilment.domain import Address, FileDraft, OrderDraft, Parcel, Passage, Step
@@ -88,6 +92,8 @@ class Workshop(Counter):
         return OrderDraft(**{"reward_id": reward.id, "skus": skus, "address": HOME} | changes)
 
     async def order(self, reward: Reward, *skus: str, member: int = 0, **changes: Any) -> DeliveryView:
+        # Ids of one moment are in no order.
+        self.now += timedelta(seconds=1)
         async with transaction(self.engine) as session:
             return await deliveries.order(
                 session, self.members[member], self.an_order(reward, *skus, **changes), self.now, actor="key_member"
@@ -139,7 +145,19 @@ class Workshop(Counter):
         async with transaction(self.engine) as session:
             return await deliveries.cancel(session, view.delivery.id, reason, self.now, actor="key_member")
 
+    async def take_out(self, view: DeliveryView) -> None:
+        """End a delivery as a redemption does that comes to nothing elsewhere."""
+        await self.write("update redemptions set state = 'cancelled' where id = :id", id=view.delivery.redemption_id)
+        async with transaction(self.engine) as session:
+            await outbox.publish(session, [Event("redemption.cancelled", view.delivery.redemption_id, {})], self.now)
+        await self.hear()
+
+    async def erase(self, view: DeliveryView) -> None:
+        async with transaction(self.engine) as session:
+            await deliveries.erase(session, view.delivery.id, self.now, actor=ACTOR)
+
     async def prove(self, view: DeliveryView, **options: Any) -> DeliveryProof:
+        self.now += timedelta(seconds=1)
         async with transaction(self.engine) as session:
             return await proofs.submit(session, view.delivery.id, PDF, self.now, actor=ACTOR, **options)
 
@@ -158,4 +176,5 @@ class Workshop(Counter):
 
 async def make_workshop(engine: AsyncEngine, **changes: Any) -> Workshop:
     counter = await make_counter(engine, **changes)
-    return Workshop(engine, counter.now, counter.partners, counter.members)
+    # Beyond the numbers that the shop has used.
+    return Workshop(engine, counter.now, counter.partners, counter.members, count(1_000), count(1_000))
