@@ -297,6 +297,9 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/v1/supply": Expected(at("/supply"), **EVERYBODY),
     "GET /api/v1/chain/status": Expected(at("/chain/status"), **EVERYBODY),
     **EARNING,
+    "GET /api/v1/daily-runs": Expected(
+        at("/daily-runs"), **NO_MEMBER, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200
+    ),
     **SORTING,
     **GOODS,
 }  # fmt: skip

@@ -51,6 +51,12 @@ class StateMetrics:
         """Note what the last reconciliation found; without one there is no figure, rather than a good one."""
         self._gauge("mereau_drift_tokens", "Drift that the last reconciliation found.").set(tokens)
 
+    def tell_daily_run(self, finished_at_s: float) -> None:
+        """Note when the last complete daily run ended; before there was one, there is no figure."""
+        self._gauge("mereau_daily_run_finished_seconds", "Unix time at which a daily run was last completed.").set(
+            finished_at_s
+        )
+
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(name, text, registry=self.registry)
 

@@ -21,6 +21,7 @@ from mereau.core.errors import ConfigurationError
 from mereau.core.http import Reads, answer, site_of
 from mereau.core.revision import check_revision
 from mereau.core.schemas import Resource
+from mereau.programs.days import service as days
 
 _DATABASE_TIMEOUT_S: Final = 5.0
 log: Final = structlog.get_logger(__name__)
@@ -87,6 +88,9 @@ async def metrics(session: Reads, request: Request) -> Response:
     drift_tokens = await queries.last_drift_tokens(session)
     if drift_tokens is not None:
         state.tell_drift(drift_tokens)
+    finished_at = await days.last_finished_at(session)
+    if finished_at is not None:
+        state.tell_daily_run(finished_at.timestamp())
     content = request.app.state.metrics.render() + state.render()
     return Response(content, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -16,6 +16,7 @@ from mereau.members import endpoints as members
 from mereau.members.cards import endpoints as cards
 from mereau.members.consents import endpoints as consents
 from mereau.members.profile import endpoints as profiles
+from mereau.programs.days import endpoints as days
 from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
 from mereau.rewards.fulfilment import endpoints as deliveries
@@ -67,6 +68,7 @@ def build_routes() -> list[BaseRoute]:
         partners.router,
         keys.router,
         chain.router,
+        days.router,
         operations.router,
     )
     return [route for part in parts for route in part.routes]

@@ -66,6 +66,7 @@ class Scope(StrEnum):
     SEGMENTS_WRITE = "segments:write"
     BATCHES_READ = "batches:read"
     CHAIN_READ = "chain:read"
+    OPERATIONS_READ = "operations:read"
 
 
 _STAFF: Final = frozenset(

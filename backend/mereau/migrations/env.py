@@ -15,6 +15,7 @@ import mereau.ledger.models
 import mereau.members.models
 import mereau.outbox.models
 import mereau.partners.models
+import mereau.programs.days.models
 import mereau.programs.models
 import mereau.rewards.fulfilment.models
 import mereau.rewards.goods.models

@@ -42,6 +42,7 @@ from mereau.segments import tasks as segments
 from mereau.tiers import tasks as tiers
 from mereau.wallets import service as wallets
 from mereau.wallets.signing import KeystoreSigner
+from mereau.worker.daily import DailyOrder, Step
 from mereau.worker.jobs import Job, JobRunner
 from mereau.worker.secrets import unlock
 
@@ -172,7 +173,7 @@ async def make_mirror(shop: Workshop) -> Part:
 
 
 async def make_jobs(shop: Workshop) -> Part:
-    """The periodic jobs, in the daily order: activate, expire; then what follows from events and time."""
+    """The periodic jobs: what follows from events and time, and once a day, in its own order, the daily run."""
     secret = read_voucher_secret(Layout(shop.settings.data_dir))
     expirable = ledger_tasks.chain_reader(shop.rpc, shop.deployment.contract)
 
@@ -191,10 +192,18 @@ async def make_jobs(shop: Workshop) -> Part:
     async def seal(engine: AsyncEngine, now: datetime) -> int:
         return await journal.seal(engine)
 
+    daily = DailyOrder(
+        [
+            Step("activate_due", ledger_tasks.activate_due),
+            Step("tiers", tiers.walk_next, in_pieces=True),
+            Step("expire_due", expire),
+            Step("tiers_after_expiry", tiers.follow),
+        ]
+    )
     jobs = [
         Job("activate_due", 1.0, ledger_tasks.activate_due),
         Job("walk_tiers", 1.0, tiers.walk_next),
-        Job("expire_due", 60.0, expire),
+        Job("daily_order", 1.0, daily.run),
         Job("end_tier_graces", 60.0, tiers.end_graces),
         Job("follow_tiers", 1.0, tiers.follow),
         Job("refresh_segments", 1.0, segments.refresh_next),

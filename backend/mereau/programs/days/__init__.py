@@ -1,0 +1,1 @@
+"""What is done once on each day of the programme, and how far today is."""
