@@ -160,17 +160,3 @@ def test_a_spreadsheet_opens_it(language: Language, delimiter: str) -> None:
     rows = list(csv.reader(StringIO(content.decode("utf-8-sig"), newline=""), delimiter=delimiter))
     assert [len(row) for row in rows] == [len(header(language))] * 2
     assert rows[1][6] == 'L\'été; "déjà", oui'
-
-
-@given(st.sampled_from("=+-@\t\r\n"), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))
-def test_no_cell_runs_as_a_formula(start: str, rest: str) -> None:
-    content = csv_bytes(["a", "b"], [[start + rest, -5]], "fr").decode("utf-8-sig")
-    ((text, figure),) = list(csv.reader(StringIO(content, newline=""), delimiter=";"))[1:]
-    assert text == f"'{start}{rest}"
-    assert figure == "-5"
-
-
-@pytest.mark.parametrize("plain", ["12 rue", "'quoted", "a=b", "", None])
-def test_other_cells_stay_as_they_are(plain: str | None) -> None:
-    content = csv_bytes(["a", "b"], [[plain, 1]], "en").decode("utf-8-sig")
-    assert next(iter(list(csv.reader(StringIO(content)))[1:]))[0] == (plain or "")
