@@ -228,3 +228,37 @@ class TestRules:
     @pytest.mark.parametrize("rule_id", [f"rul_{UNKNOWN}", "rul_1"])
     async def test_an_unknown_rule_is_not_found(self, world: ApiWorld, rule_id: str) -> None:
         assert (await world.post("operator", f"/earning-rules/{rule_id}/activate")).status_code == 404
+
+
+class TestSeveralRules:
+    async def test_answers_name_every_award(self, world: ApiWorld) -> None:
+        for external_id, award in (("visit", {"fixed": {"tokens": 5}}), ("double", {"multiplier": {"percent": 200}})):
+            rule = await world.made("operator", "/earning-rules", award | {"external_id": external_id})
+            await world.made("operator", f"/earning-rules/{rule['id']}/activate", None)
+        body = world.a_sale()
+        sale = await world.made("partner_a", "/sales", body)
+        assert [award["tokens"] for award in sale["awards"]] == [12, 5, 17]
+        assert (sale["tokens"], sale["balance"]["available"]) == (34, 154)
+        assert (sale["rule"], sale["entry"]["id"]) == (sale["awards"][0]["rule"], sale["awards"][0]["entry_id"])
+        again = await world.post("partner_a", "/sales", body)
+        assert (again.status_code, again.json()["awards"]) == (200, sale["awards"])
+        shown = (await world.get("member_a", f"/sales/{sale['id']}")).json()
+        assert (shown["awards"], shown["tokens"]) == (sale["awards"], 34)
+        batch = await world.made("partner_a", "/sales/batch", {"sales": [body, world.a_sale()]})
+        assert [len(result["sale"]["awards"]) for result in batch["results"]] == [3, 3]
+        assert batch["results"][0]["sale"]["awards"] == sale["awards"]
+
+    async def test_a_sale_that_earned_nothing_has_no_award(self, world: ApiWorld) -> None:
+        sale = await world.made("partner_a", "/sales", world.a_sale(lines=[{"sku": "pin", "amount_minor": 1}]))
+        assert (sale["awards"], sale["tokens"], sale["entry"]) == ([], 0, None)
+
+    async def test_a_return_tells_what_went_back_over_all_rules(self, world: ApiWorld) -> None:
+        rule = await world.made("operator", "/earning-rules", {"external_id": "visit", "fixed": {"tokens": 5}})
+        await world.made("operator", f"/earning-rules/{rule['id']}/activate", None)
+        sale = await world.made(
+            "partner_a", "/sales", world.a_sale(lines=[{"sku": "cup", "quantity": 2, "amount_minor": 1_000}])
+        )
+        half = await world.made("partner_a", f"/sales/{sale['id']}/returns", a_return())
+        rest = await world.made("partner_a", f"/sales/{sale['id']}/returns", a_return(external_id="T-2"))
+        assert (half["tokens_due"], rest["tokens_due"]) == (7, 8)
+        assert rest["balance"]["available"] == 120

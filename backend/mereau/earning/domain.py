@@ -6,6 +6,7 @@ Periods, weekdays and hours are those of the programme's time zone, at the momen
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Final, Literal, Protocol, get_args
 
 from pydantic import Field, PlainSerializer, Strict, ValidationError
@@ -96,6 +97,10 @@ class Window(Request):
     ends_at: Instant | None = None
     weekdays: list[Weekday] = Field(default=[], max_length=7)
     hours: list[Hours] = Field(default=[], max_length=10)
+
+    def holds(self, at: datetime) -> bool:
+        """Whether an instant lies between its dates, whatever the weekday and the hour."""
+        return (self.starts_at is None or at >= self.starts_at) and (self.ends_at is None or at < self.ends_at)
 
 
 class Limit(Request):

@@ -135,3 +135,37 @@ async def test_a_sale_that_is_too_large_counts_nothing(shop: Shop) -> None:
     await shop.record(shop.a_sale(a_line(2)))
     assert await shop.count("sales") == 0
     assert await counters(shop) == {("wild", "ever"): (0, 0, 0)}
+
+
+async def test_a_rule_that_is_over_opens_no_counter(shop: Shop) -> None:
+    limit = {"per": "rule", "period": "ever", "tokens": 100}
+    over = {"window": {"ends_at": shop.now.isoformat()}}
+    ahead = {"window": {"starts_at": (shop.now + DAY).isoformat()}}
+    await shop.activate(spec(fixed(5), limit, **over), "over")
+    await shop.activate(spec(fixed(5), limit, **ahead), "ahead")
+    assert (await shop.sell()).tokens == 10
+    assert await counters(shop) == {}
+    shop.now += DAY
+    assert (await shop.sell()).tokens == 15
+    assert await counters(shop) == {("ahead", "ever"): (1, 5, 0)}
+
+
+async def test_a_budget_that_came_back_may_be_given_again_and_is_announced_once(shop: Shop) -> None:
+    await shop.activate(spec(fixed(5), {"per": "rule", "period": "ever", "tokens": 5}), "promo")
+    first = await shop.sell()
+    assert (await shop.sell()).tokens == 10
+    await shop.bring_back(first)
+    assert (await shop.sell()).tokens == 15
+    assert (await shop.sell()).tokens == 10
+    assert len(await shop.events("budget.exhausted")) == 1
+
+
+async def test_a_budget_that_refuses_says_so_when_an_award_does_not_fit(shop: Shop) -> None:
+    limit = {"per": "programme", "period": "ever", "tokens": 12, "over": "refuse"}
+    await shop.activate(spec({"rate": {"tokens": 1, "per_minor": 100}}, limit), "extra")
+    assert (await shop.sell(a_line(1_000))).tokens == 20
+    assert (await shop.sell(a_line(1_000))).tokens == 10
+    assert (await shop.sell(a_line(200))).tokens == 4
+    (event,) = await shop.events("budget.exhausted")
+    assert (event.payload["per"], event.payload["limit_tokens"]) == ("programme", 12)
+    assert await counters(shop) == {("", "ever"): (2, 12, 0)}

@@ -200,10 +200,7 @@ class _Judge:
         return goods
 
     def _check_window(self, rule: CompiledRule) -> None:
-        window, at = rule.spec.window, self.occasion.occurred_at
-        if (window.starts_at is not None and at < window.starts_at) or (
-            window.ends_at is not None and at >= window.ends_at
-        ):
+        if not rule.spec.window.holds(self.occasion.occurred_at):
             raise _Refusal(SkipCode.WINDOW)
         if (rule.weekdays or rule.minutes) and not rule.is_open(self.local):
             raise _Refusal(SkipCode.WINDOW)

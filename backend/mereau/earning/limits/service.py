@@ -26,11 +26,17 @@ Moment = tuple[str, datetime]
 
 
 def keys_for(rules: Iterable[tuple[str, RuleSpec]], moments: Iterable[Moment], zone: ZoneInfo) -> list[CounterKey]:
-    """Every counter that rules (external id, specification) may touch, in the order in which they are locked."""
+    """Every counter that rules (external id, specification) may touch, in the order in which they are locked.
+
+    Rules that begin later or are over make nobody wait.
+    """
     known = set(moments)
-    return sorted(
-        {key for external_id, spec in rules for who, at in known for key in keys_of(external_id, spec, who, at, zone)}
-    )
+    found: set[CounterKey] = set()
+    for external_id, spec in rules:
+        for who, at in known:
+            if spec.window.holds(at):
+                found.update(keys_of(external_id, spec, who, at, zone))
+    return sorted(found)
 
 
 async def lock(session: WriteSession, keys: Iterable[CounterKey]) -> Counters:
