@@ -12,6 +12,7 @@ from mereau.journal import service as journal
 from mereau.members.queries import active_members
 from mereau.outbox import service as outbox
 from mereau.programs import service as programs
+from mereau.programs.calendar.domain import period_start
 from mereau.segments import events, repository
 from mereau.segments.errors import WrongKindError
 from mereau.segments.facts import repository as facts
@@ -173,8 +174,7 @@ async def queue_refresh(session: WriteSession, segment_id: str, now: datetime, *
 
 async def next_due(session: Session, now: datetime) -> Due | None:
     """The segment to refresh next: an operator asked, or the programme's day began."""
-    began_at = now.astimezone(await _zone(session)).replace(hour=0, minute=0, second=0, microsecond=0)
-    found = await repository.next_due(session, began_at)
+    found = await repository.next_due(session, period_start(now, "day", await _zone(session)))
     if found is None:
         return None
     segment_id, since = found

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from mereau.core.errors import FieldError
-from mereau.programs.calendar.domain import add_months, same_time_on
+from mereau.programs.calendar.domain import add_months, day_of, end_of, period_start, same_time_on
 
 TIERS_MAX: Final = 20
 NO_TIER: Final = 0
@@ -136,11 +136,10 @@ class Span:
 
 def span(rule: Qualification, now: datetime, tz: ZoneInfo) -> Span:
     """The window at an instant, in the programme's time zone; `ends_at` is when figures start from zero again."""
-    local = now.astimezone(tz)
     if rule.window is Window.CALENDAR_YEAR:
-        return Span(datetime(local.year, 1, 1, tzinfo=tz), datetime(local.year + 1, 1, 1, tzinfo=tz))
+        return Span(period_start(now, "year", tz), end_of(now, "year", tz))
     if rule.window is Window.ROLLING and rule.window_months is not None:
-        return Span(same_time_on(local, add_months(local.date(), -rule.window_months), tz), None)
+        return Span(same_time_on(now, add_months(day_of(now, tz), -rule.window_months), tz), None)
     return Span(None, None)
 
 

@@ -14,7 +14,8 @@ from mereau.core.db import Base
 class TierSet(Base):
     """One version of all tiers together: `document` is what `tiers.domain.parse_ladder` reads.
 
-    draft -> active -> retired; at most one draft and one active at a time. An active document never changes.
+    draft -> active -> retired, or straight to retired; at most one draft and one active at a time. A document
+    never changes.
     """
 
     __tablename__ = "tier_sets"

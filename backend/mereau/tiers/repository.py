@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import orjson
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import func, select, text, update
 
 from mereau.core.db import ReadSession, WriteSession, copy_rows
 from mereau.members.models import Member
@@ -78,10 +78,9 @@ async def next_version(session: WriteSession) -> int:
     return (await session.scalar(select(func.max(TierSet.version))) or 0) + 1
 
 
-async def drop_draft(session: WriteSession) -> bool:
-    """Whether there was one."""
-    dropped = await session.scalars(delete(TierSet).where(TierSet.status == "draft").returning(TierSet.id))
-    return dropped.one_or_none() is not None
+async def retire_draft(session: WriteSession) -> None:
+    """Its version stays taken, so that no other draft is ever put in force in its place."""
+    await session.execute(update(TierSet).where(TierSet.status == "draft").values(status="retired"))
 
 
 async def add_set(session: WriteSession, row: TierSet) -> None:

@@ -74,7 +74,7 @@ async def put_draft(session: WriteSession, ladder: Ladder, now: datetime, *, act
     if errors := list(domain.findings(ladder)):
         raise InvalidInputError("The tiers are not valid.", errors=errors)
     await repository.lock(session)
-    await repository.drop_draft(session)
+    await repository.retire_draft(session)
     version = await repository.next_version(session)
     row = TierSet(id=new_id("tst", now), version=version, status="draft", document=ladder.to_dict(), created_at=now)
     await repository.add_set(session, row)
@@ -87,7 +87,7 @@ async def drop_draft(session: WriteSession, now: datetime, *, actor: str) -> Non
     """Forget the draft. NotFoundError where there is none."""
     await repository.lock(session)
     draft = await _draft(session)
-    await repository.drop_draft(session)
+    await repository.retire_draft(session)
     detail = {"version": draft.version}
     await journal.record(session, at=now, actor=actor, action="tiers.draft_dropped", subject_id=draft.id, detail=detail)
 

@@ -10,6 +10,7 @@ import orjson
 from mereau.core.db import ReadSession, WriteSession
 from mereau.outbox import service as outbox
 from mereau.programs import service as programs
+from mereau.programs.calendar.domain import day_of
 from mereau.tiers import queries, repository
 from mereau.tiers.domain import NO_TIER, Held, Ladder, Measure, judge, ladder_of, measure, running_grace
 from mereau.tiers.errors import NoTiersError
@@ -41,7 +42,7 @@ async def find_force(session: ReadSession | WriteSession, now: datetime) -> Forc
     zone = ZoneInfo((await programs.current(session)).time_zone)
     by = measure(ladder_of(row.document), now, zone)
     ids = tuple(tier.id for tier in tiers)
-    return Force(row.version, row.activated_at.astimezone(zone).date(), by, ids, zone)
+    return Force(row.version, day_of(row.activated_at, zone), by, ids, zone)
 
 
 async def force(session: ReadSession | WriteSession, now: datetime) -> Force:
@@ -157,7 +158,7 @@ async def walk(session: WriteSession, now: datetime, limit: int) -> int:
     there = await find_force(session, now)
     if there is None:
         return 0
-    today = now.astimezone(there.zone).date()
+    today = day_of(now, there.zone)
     place = await repository.last_pass(session, there.version)
     if place is None or (place.finished_at is not None and place.day < today):
         place = await repository.add_pass(session, today, there.version, now)
