@@ -12,13 +12,14 @@ from factories.earning import a_line
 from factories.rewards import SECRET, Counter
 from mereau.core.amounts import MAX_TOKENS
 from mereau.core.clock import ManualClock
+from mereau.core.codes import CODE_LENGTH, digest_of
 from mereau.core.db import transaction
 from mereau.core.errors import InvalidInputError, MereauError, NotFoundError
 from mereau.core.ids import ALPHABET
 from mereau.ledger.errors import InsufficientBalanceError
 from mereau.rewards import repository, tasks
 from mereau.rewards import service as rewards
-from mereau.rewards.domain import CODE_LENGTH, voucher_code, voucher_digest
+from mereau.rewards.domain import voucher_code
 from mereau.rewards.errors import OutOfStockError, VoucherExpiredError, VoucherUsedError
 from mereau.rewards.models import Reward
 from mereau.rewards.service import Wish
@@ -246,7 +247,7 @@ async def test_codes_of_another_installation_open_nothing(counter: Counter) -> N
 
 @given(st.text(max_size=24))
 def test_any_text_is_a_code_or_none_and_nothing_else(typed: str) -> None:
-    digest = voucher_digest(typed)
+    digest = digest_of(typed)
     assert digest is None or len(digest) == 32
     if digest is not None:
         plain = [char for char in typed.upper() if char not in "- "]
@@ -258,7 +259,7 @@ def test_any_text_is_a_code_or_none_and_nothing_else(typed: str) -> None:
 def test_codes_that_differ_in_one_place_have_other_digests(code: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, CODE_LENGTH - 1))
     other = data.draw(st.sampled_from(ALPHABET).filter(lambda char: char != code[place]))
-    assert voucher_digest(code) != voucher_digest(code[:place] + other + code[place + 1 :])
+    assert digest_of(code) != digest_of(code[:place] + other + code[place + 1 :])
 
 
 @given(st.sets(st.text(max_size=8), min_size=2, max_size=6), st.binary(min_size=32, max_size=64))

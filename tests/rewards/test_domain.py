@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mereau.rewards.domain import voucher_code, voucher_digest
+from mereau.core.codes import digest_of
+from mereau.rewards.domain import voucher_code
 
 SECRET = bytes(range(32))
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -46,11 +47,11 @@ def test_a_code_is_read_however_people_type_it(plain: str, rng: object) -> None:
     misread = plain.replace("1", "l").replace("0", "o")
     digest = hashlib.sha256(plain.encode()).digest()
     for typed in (plain, grouped, grouped.lower(), f" {grouped} ", misread, misread.replace("l", "i")):
-        assert voucher_digest(typed) == digest
+        assert digest_of(typed) == digest
 
 
 @pytest.mark.parametrize(
     "typed", ["", "ABCD", "A" * 15, "A" * 17, "U" * 16, "é" * 16, "A" * 15 + "\n", "A" * 15 + "\0"]
 )
 def test_what_is_no_code_has_no_digest(typed: str) -> None:
-    assert voucher_digest(typed) is None
+    assert digest_of(typed) is None

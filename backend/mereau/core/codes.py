@@ -24,6 +24,12 @@ def plain(typed: str) -> str:
     return typed.upper().translate(_MISREAD)
 
 
+def plain_code(typed: str, chars: int) -> str | None:
+    """A code of so many characters as it was meant; None for what is no such code."""
+    meant = plain(typed)
+    return meant if len(meant) == chars and all(char in ALPHABET for char in meant) else None
+
+
 def format_code(secret: bytes) -> str:
     """The code of exactly 10 bytes, such as `7K2M-9QRT-4VWX-0Z1A`."""
     if len(secret) != CODE_BYTES:
@@ -37,7 +43,5 @@ def digest_of(code: str) -> bytes | None:
 
     Codes are stored and found by this digest, so the time of a lookup tells nothing about those stored.
     """
-    meant = plain(code)
-    if len(meant) != CODE_LENGTH or not all(char in ALPHABET for char in meant):
-        return None
-    return hashlib.sha256(meant.encode()).digest()
+    meant = plain_code(code, CODE_LENGTH)
+    return None if meant is None else hashlib.sha256(meant.encode()).digest()

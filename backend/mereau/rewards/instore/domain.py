@@ -4,8 +4,7 @@ import hmac
 from datetime import timedelta
 from typing import Final
 
-from mereau.core.ids import ALPHABET
-from mereau.rewards.domain import plain_code
+from mereau.core.codes import plain_code, spell
 
 LENGTH: Final = 8
 RANDOM_BYTES: Final = LENGTH * 5 // 8
@@ -17,8 +16,7 @@ MISSES_WINDOW: Final = timedelta(minutes=5)
 
 def code_text(randomness: bytes) -> str:
     """40 random bits as eight characters that nobody mistakes for others, in two groups."""
-    value = int.from_bytes(randomness[:RANDOM_BYTES])
-    code = "".join(ALPHABET[(value >> shift) & 31] for shift in range(5 * (LENGTH - 1), -1, -5))
+    code = spell(int.from_bytes(randomness[:RANDOM_BYTES]), LENGTH)
     return f"{code[:4]}-{code[4:]}"
 
 

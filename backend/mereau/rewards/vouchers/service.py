@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from mereau.core.codes import digest_of
 from mereau.core.db import WriteSession
 from mereau.core.errors import NotFoundError
 from mereau.journal import service as journal
@@ -10,7 +11,7 @@ from mereau.outbox import service as outbox
 from mereau.outbox.models import OutboxEvent
 from mereau.outbox.service import Event
 from mereau.rewards import repository
-from mereau.rewards.domain import voucher_code, voucher_digest
+from mereau.rewards.domain import voucher_code
 from mereau.rewards.errors import VoucherExpiredError, VoucherNotGrantedError, VoucherUsedError
 from mereau.rewards.kinds.domain import KINDS, DrawEntry
 from mereau.rewards.models import Redemption
@@ -60,7 +61,7 @@ def _news(item: Burning) -> dict[str, object]:
 def _grant(item: Burning, secret: bytes, now: datetime) -> Grant:
     if KINDS[item.kind].is_done_at_grant:
         return Grant(item.id, "used", None, None)
-    digest = voucher_digest(voucher_code(secret, item.id))
+    digest = digest_of(voucher_code(secret, item.id))
     return Grant(item.id, "granted", digest, now + timedelta(days=item.validity_days))
 
 
@@ -78,7 +79,7 @@ async def use(
     A wrong code, an unknown redemption and another partner's voucher are one NotFoundError. Of two who use
     one voucher at a time, the second gets VoucherUsedError: the redemption's row is locked.
     """
-    digest = None if code is None else voucher_digest(code)
+    digest = None if code is None else digest_of(code)
     if (code is not None and digest is None) or (code is None and redemption_id is None):
         raise NotFoundError("There is no such voucher.")
     redemption = await repository.redemption(
