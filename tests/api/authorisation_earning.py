@@ -37,6 +37,20 @@ async def _code_to_claim(world: ApiWorld) -> Request:
     return "/codes/claim", {"code": codes["codes"][0], "member": {"id": world.ids["member_a"]}}
 
 
+async def _receipt(world: ApiWorld) -> Request:
+    """A receipt of partner A's for nobody known, claimed by whoever asks for member A."""
+    sale = world.a_sale()
+    del sale["member"]
+    await world.made("partner_a", "/sales", sale)
+    return "/receipts/claim", {
+        "external_id": sale["external_id"],
+        "amount_minor": 1_200,
+        "day": sale["occurred_at"][:10],
+        "partner_id": world.ids["partner_a"],
+        "member": {"id": world.ids["member_a"]},
+    }
+
+
 async def _brought_member(world: ApiWorld) -> Request:
     """Member B says that somebody new brought them."""
     path = f"/members/{world.ids['member_a']}"
@@ -76,6 +90,9 @@ EARNING: dict[str, Expected] = {
     "POST /api/v1/code-pools/{pool_id}/close": Expected(_pool("/close"), **ONLY_OPERATOR, operator=200),
     "POST /api/v1/codes/claim": Expected(
         _code_to_claim, member_a=201, member_b=422, partner_a=201, partner_b=201, staff=201, operator=201, auditor=403
+    ),
+    "POST /api/v1/receipts/claim": Expected(
+        _receipt, member_a=201, member_b=422, partner_a=201, partner_b=422, staff=201, operator=201, auditor=403
     ),
     "POST /api/v1/members/{member_id}/referral-code": Expected(
         at("/members/{member_a}/referral-code"),

@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from mereau.api import chain, keys, operations
 from mereau.earning import endpoints as sales
 from mereau.earning.actions import endpoints as actions
+from mereau.earning.claims import endpoints as claims
 from mereau.earning.codes import endpoints as codes
 from mereau.earning.referrals import endpoints as referrals
 from mereau.earning.rules import endpoints as rules
@@ -47,6 +48,7 @@ def build_routes() -> list[BaseRoute]:
         cards.router,
         actions.router,
         codes.router,
+        claims.router,
         referrals.router,
         terms.router,
         rewards.router,

@@ -55,6 +55,7 @@ class SaleLine(Base):
     amount_minor: Mapped[AmountMinor]
     discount_minor: Mapped[AmountMinor]
     tax_minor: Mapped[AmountMinor]
+    eligible: Mapped[bool] = mapped_column(server_default="true")
     eligible_minor: Mapped[AmountMinor]
     tokens: Mapped[Tokens]
     returned_quantity: Mapped[int] = mapped_column(BigInteger)

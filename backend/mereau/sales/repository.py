@@ -41,6 +41,19 @@ _INSERT = text("""
     returning id
 """)
 
+_ASSIGN = text("""
+    update sales set member_id = :member_id, eligible_minor = :eligible, tokens = :tokens, rule = :rule,
+                     entry_id = :entry_id
+    where id = :id
+""")
+
+_ASSIGN_LINES = text("""
+    update sale_lines set eligible_minor = share.eligible, tokens = share.tokens
+    from unnest(cast(:eligibles as bigint[]), cast(:tokens as bigint[])) with ordinality
+         as share (eligible, tokens, number)
+    where sale_id = :id and line_number = share.number
+""")
+
 _AWARDS = text("""
     select sale_id, rule, entry_id, sum(tokens)::bigint from sale_credits
     where sale_id = any(cast(:sale_ids as text[]))
@@ -49,7 +62,7 @@ _AWARDS = text("""
 
 _LINE_COLUMNS = (
     "sale_id", "line_number", "sku", "category", "brand", "labels", "quantity", "unit_price_micro", "amount_minor",
-    "discount_minor", "tax_minor", "eligible_minor", "tokens", "returned_quantity", "reversed_tokens",
+    "discount_minor", "tax_minor", "eligible", "eligible_minor", "tokens", "returned_quantity", "reversed_tokens",
 )  # fmt: skip
 
 
@@ -141,6 +154,27 @@ async def insert_new(session: WriteSession, rows: Sequence[SaleRow], now: dateti
     return ids
 
 
+async def assign(session: WriteSession, row: SaleRow) -> None:
+    """Write what a sale that stood there for nobody known is to its member; the caller holds the sale's row."""
+    await session.execute(
+        _ASSIGN,
+        {
+            "id": row.id,
+            "member_id": row.draft.member_id,
+            "eligible": row.eligible_minor,
+            "tokens": row.tokens,
+            "rule": row.rule,
+            "entry_id": row.entry_id,
+        },
+    )
+    await session.execute(
+        _ASSIGN_LINES,
+        {"id": row.id, "eligibles": list(row.line_eligible_minor), "tokens": list(row.line_tokens)},
+    )
+    if len(row.awards) > 1:
+        await copy_rows(session, SaleCredit, _CREDIT_COLUMNS, _credits([row]))
+
+
 def _credits(rows: Iterable[SaleRow]) -> Iterable[Sequence[object]]:
     for row in rows:
         for share in row.awards:
@@ -156,6 +190,6 @@ def _lines(rows: Iterable[SaleRow]) -> Iterable[Sequence[object]]:
         for number, (line, eligible_minor, tokens) in enumerate(shares, 1):
             yield (
                 row.id, number, line.sku, line.category, line.brand, list(line.labels), line.quantity,
-                line.unit_price_micro, line.amount_minor, line.discount_minor, line.tax_minor,
+                line.unit_price_micro, line.amount_minor, line.discount_minor, line.tax_minor, line.eligible,
                 eligible_minor, tokens, 0, 0,
             )  # fmt: skip

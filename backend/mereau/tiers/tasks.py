@@ -20,6 +20,7 @@ MEMBERS_PER_CHUNK: Final = 10_000
 _CAUSES: Final[Mapping[str, str]] = {
     "return.recorded": "return",
     "sale.recorded": "sale",
+    "sale.claimed": "sale",
     "member.enrolled": "enrolment",
     "entry.accepted": "tokens",
     "entry.pending": "tokens",

@@ -24,6 +24,7 @@ FOLLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "member.changed": ("profile_completed",),
     "consent.given": ("newsletter_opt_in",),
     "sale.recorded": ("first_purchase",),
+    "sale.claimed": ("first_purchase",),
     "tier.changed": ("tier_reached",),
     "object.activated": ("object_activated",),
     "object.taken_back": ("object_taken_back",),

@@ -57,7 +57,7 @@ async def record_sales(session: WriteSession, drafts: Sequence[SaleDraft], now: 
     valued: dict[Key, _Valued] = {}
     for key, i in new.items():
         if key not in recorded:
-            sale = _value(drafts[i], digests[i], valuer, now)
+            sale = _value(new_id("sal", now), drafts[i], digests[i], valuer, now)
             outcomes[i] = too_many_tokens(sale.outcome.tokens)
             if outcomes[i] is None:
                 valuer.count(sale.outcome, buyer_id=drafts[i].member_id)
@@ -67,6 +67,25 @@ async def record_sales(session: WriteSession, drafts: Sequence[SaleDraft], now: 
         if outcomes[i] is None:
             outcomes[i] = _outcome(drafts[i], digest, recorded)
     return [outcome for outcome in outcomes if outcome is not None]
+
+
+async def assign_sale(session: WriteSession, sale_id: str, draft: SaleDraft, now: datetime) -> RecordedSale:
+    """Let a recorded sale of nobody known earn for the member of `draft`, as it would have when it happened.
+
+    The caller holds the lock of the sale's row, of which nothing came back yet. Raises what `record_sales` raises,
+    and InvalidSaleError where the sale would earn too much. Locks the counters of limited rules.
+    """
+    program = await programs.current(session)
+    moments = [(draft.member_id, draft.occurred_at)]
+    valuer = await open_valuer(session, await sale_rules(session), moments, ZoneInfo(program.time_zone))
+    sale = _value(sale_id, draft, b"", valuer, now)
+    if (refused := too_many_tokens(sale.outcome.tokens)) is not None:
+        raise refused
+    await repository.assign(session, sale.row)
+    await valuer.keep(session, [sale.outcome], now)
+    await note_steps(session, _steps([sale]))
+    await ledger.credit(session, list(_credits(sale, program, now)), now)
+    return _recorded(sale.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +101,7 @@ def _key(draft: SaleDraft) -> Key:
     return draft.partner_id, draft.external_id
 
 
-def _value(draft: SaleDraft, digest: bytes, valuer: Valuer, now: datetime) -> _Valued:
-    sale_id = new_id("sal", now)
+def _value(sale_id: str, draft: SaleDraft, digest: bytes, valuer: Valuer, now: datetime) -> _Valued:
     occasion = Occasion(
         trigger="sale",
         occurred_at=draft.occurred_at,

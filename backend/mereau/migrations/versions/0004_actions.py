@@ -170,6 +170,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('subject', name=op.f('pk_attempts'))
     )
     op.create_index('ix_attempts_window_start', 'attempts', ['window_start'], unique=False)
+    op.add_column('sale_lines', sa.Column('eligible', sa.Boolean(), server_default='true', nullable=False))
     # The normal form of members.identity for the addresses that are there; folding by case and NFKC is the same
     # for all that people write.
     op.execute("""
@@ -187,6 +188,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("sale_lines", "eligible")
     op.drop_table("attempts")
     op.drop_table("code_claims")
     op.drop_table("earning_codes")

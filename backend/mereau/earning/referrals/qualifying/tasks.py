@@ -13,6 +13,7 @@ from mereau.outbox import service as outbox
 CONSUMER: Final = "earning.referrals"
 EVENTS_PER_PASS: Final = 1_000
 REFERRALS_PER_PASS: Final = 1_000
+_BOUGHT: Final = frozenset({"sale.recorded", "sale.claimed"})
 _STEPS: Final = (
     service.qualify,
     partial(service.reward, side="referral_referrer"),
@@ -32,7 +33,7 @@ async def follow_purchases(engine: AsyncEngine, now: datetime) -> int:
             events = await outbox.read_after(session, CONSUMER, EVENTS_PER_PASS)
         if not events:
             return total
-        bought = [event.subject_id for event in events if event.type == "sale.recorded"]
+        bought = [event.subject_id for event in events if event.type in _BOUGHT]
         returned = sorted({str(event.payload["sale_id"]) for event in events if event.type == "return.recorded"})
         for step in _STEPS if bought else ():
             async with transaction(engine) as session:
