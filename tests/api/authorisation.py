@@ -66,6 +66,11 @@ async def _at_the_till(world: ApiWorld) -> Request:
     return "/redemptions", body | {"code": drawn["code"]}
 
 
+async def _granted_redemption(world: ApiWorld) -> Request:
+    path, _ = await _voucher(world)
+    return path.replace("/use", "/refund"), {"reason": "changed_mind"}
+
+
 async def _redemption_to_cancel(world: ApiWorld) -> Request:
     path, _ = await _redemption(world)
     return f"{path}/cancel", {"reason": "changed_mind"}
@@ -240,6 +245,13 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/v1/redemptions/{redemption_id}": Expected(
         _redemption,
         member_a=200, member_b=404, partner_a=200, partner_b=404, staff=200, operator=200, auditor=200,
+    ),
+    "POST /api/v1/redemptions/{redemption_id}/refund": Expected(
+        _granted_redemption, **NO_MEMBER, partner_a=200, partner_b=404, staff=403, operator=200, auditor=403
+    ),
+    "GET /api/v1/members/{member_id}/entitlements": Expected(
+        at("/members/{member_a}/entitlements"),
+        member_a=200, member_b=404, partner_a=200, partner_b=200, staff=200, operator=200, auditor=200,
     ),
     "POST /api/v1/members/{member_id}/redemption-codes": Expected(
         at("/members/{member_a}/redemption-codes"),

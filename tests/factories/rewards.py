@@ -13,6 +13,7 @@ from mereau.core.db import snapshot, transaction
 from mereau.rewards import service as rewards
 from mereau.rewards import tasks
 from mereau.rewards.models import Redemption, Reward
+from mereau.rewards.refunds import service as refunds
 from mereau.rewards.service import RewardDraft, Wish
 
 SECRET = bytes(range(100, 132))
@@ -44,6 +45,10 @@ class Counter(Shop):
     async def cancel(self, redemption: Redemption, reason: str = "changed_mind") -> Redemption:
         async with transaction(self.engine) as session:
             return await rewards.cancel(session, redemption.id, reason, self.now, actor="key:k")
+
+    async def refund(self, redemption: Redemption, reason: str = "changed_mind", **whose: str) -> Redemption:
+        async with transaction(self.engine) as session:
+            return await refunds.refund(session, redemption.id, reason, self.now, actor="key:k", **whose)
 
     async def burn(self, redemption: Redemption) -> None:
         """Let the burn be mined and become final, and let the rewards hear of it."""

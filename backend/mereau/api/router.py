@@ -20,6 +20,7 @@ from mereau.members.profile import endpoints as profiles
 from mereau.programs.days import endpoints as days
 from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
+from mereau.rewards.entitlements import endpoints as entitlements
 from mereau.rewards.fulfilment import endpoints as deliveries
 from mereau.rewards.fulfilment.picking import endpoints as picking
 from mereau.rewards.fulfilment.proofs import endpoints as proofs
@@ -28,6 +29,7 @@ from mereau.rewards.goods.offers import endpoints as offers
 from mereau.rewards.instore import endpoints as instore
 from mereau.rewards.objects import endpoints as objects
 from mereau.rewards.pools import endpoints as pools
+from mereau.rewards.refunds import endpoints as refunds
 from mereau.rewards.surveys import endpoints as surveys
 from mereau.segments import endpoints as segments
 from mereau.segments.export import endpoints as exports
@@ -62,6 +64,8 @@ def build_routes() -> list[BaseRoute]:
         proofs.router,
         picking.router,
         surveys.router,
+        refunds.router,
+        entitlements.router,
         rules.router,
         tiers.router,
         segments.router,

@@ -55,6 +55,7 @@ class Scope(StrEnum):
     GOODS_WRITE = "goods:write"
     DELIVERIES_READ = "deliveries:read"
     DELIVERIES_WRITE = "deliveries:write"
+    REDEMPTIONS_REFUND = "redemptions:refund"
     PARTNERS_READ = "partners:read"
     PARTNERS_WRITE = "partners:write"
     STAFF_WRITE = "staff:write"
@@ -83,7 +84,10 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.OPERATOR: frozenset(Scope),
     Role.AUDITOR: frozenset(scope for scope in Scope if scope.endswith(":read")),
     Role.STAFF: _STAFF,
-    Role.PARTNER: _STAFF | {Scope.STAFF_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE, Scope.ACTIONS_WRITE},
+    Role.PARTNER: _STAFF
+    | {
+        Scope.STAFF_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE, Scope.ACTIONS_WRITE, Scope.REDEMPTIONS_REFUND,
+    },
     Role.MEMBER: frozenset(
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,

@@ -32,6 +32,7 @@ class ReasonCode(StrEnum):
     EXPIRY = "expiry"
     BONUS = "bonus"
     CORRECTION = "correction"
+    REFUND = "refund"
 
 
 Bucket = Literal["remaining", "held", "spent", "reversed", "expired"]
@@ -263,6 +264,11 @@ class LotBook:
     def __init__(self, lots: Iterable[Lot]) -> None:
         self._before = {lot.entry_id: lot for lot in lots}
         self.lots = dict(self._before)
+
+    def add(self, lots: Iterable[Lot]) -> None:
+        """Take more lots in hand, as they are."""
+        for lot in lots:
+            self._before[lot.entry_id] = self.lots[lot.entry_id] = lot
 
     def put(self, lot: Lot) -> None:
         """Replace a lot, or add a new one."""

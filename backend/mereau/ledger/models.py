@@ -115,6 +115,27 @@ class LotUse(Base):
     tokens: Mapped[Tokens]
 
 
+class LotRefund(Base):
+    """What a refund gave back of one lot that a redemption had taken from; once, by its key.
+
+    `origin_entry_id` is the credit by which the tokens were earned: returns of its goods find them by it.
+    """
+
+    __tablename__ = "lot_refunds"
+    __table_args__ = (
+        CheckConstraint("tokens >= 0 and withheld_tokens >= 0 and tokens + withheld_tokens > 0", name="tokens"),
+        CheckConstraint("(entry_id is null) = (tokens = 0)", name="entry"),
+        Index("ix_lot_refunds_origin_entry_id", "origin_entry_id"),
+    )
+
+    redeem_entry_id: Mapped[Id] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    lot_entry_id: Mapped[Id] = mapped_column(ForeignKey("lots.entry_id"), primary_key=True)
+    origin_entry_id: Mapped[Id] = mapped_column(ForeignKey("lots.entry_id"))
+    entry_id: Mapped[Id | None] = mapped_column(ForeignKey("lots.entry_id"), unique=True)
+    tokens: Mapped[Tokens]
+    withheld_tokens: Mapped[Tokens]
+
+
 class Hold(Base):
     """Tokens reserved for a redemption entry: pending -> posted | voided."""
 

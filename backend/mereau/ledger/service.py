@@ -20,7 +20,6 @@ from mereau.ledger.domain import (
     LotBook,
     ReasonCode,
     Returned,
-    Take,
     allocate,
     take_back,
 )
@@ -30,6 +29,7 @@ from mereau.ledger.errors import (
     MemberInactiveError,
     RedemptionsFrozenError,
 )
+from mereau.ledger.lineage.service import recover_refunded
 from mereau.ledger.posting import service as posting
 from mereau.ledger.progress.domain import Rejection
 from mereau.ledger.progress.service import on_rejected, settle
@@ -267,6 +267,7 @@ async def reverse(session: WriteSession, reversals: Sequence[Reversal], now: dat
     # Read again under the lock: a return or the job may have come between.
     origins = await _origins(session, reversals)
     outcomes = _take_back(book, reversals, policy)
+    outcomes, takes = await recover_refunded(session, book, [item.credit_entry_id for item in reversals], outcomes)
     done = list(zip(reversals, outcomes, strict=True))
     lines = [
         _reverse_line(item, origins[item.credit_entry_id], outcome.reversed)
@@ -276,7 +277,7 @@ async def reverse(session: WriteSession, reversals: Sequence[Reversal], now: dat
     await posting.post(session, lines, {}, now)
     await repository.add_uses(
         session,
-        ((i.entry_id, Take(i.credit_entry_id, o.reversed)) for i, o in done if o.reversed),
+        ((item.entry_id, take) for item, taken in zip(reversals, takes, strict=True) for take in taken),
     )
     await repository.decide(session, _shrunk(book, origins, outcomes))
     await posting.save(session, book)

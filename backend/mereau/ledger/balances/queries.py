@@ -93,3 +93,14 @@ async def find_standings(session: AsyncSession, entry_ids: Sequence[str]) -> dic
     """Entry id -> how it stands; unknown entries are absent."""
     rows = await session.execute(_STANDINGS, {"entry_ids": list(entry_ids)})
     return {id_: Standing(id_, entry_status(state, batch_state), tokens) for id_, state, batch_state, tokens in rows}
+
+
+async def members_with(session: AsyncSession, tokens: int, *, after_id: str, limit: int) -> list[str]:
+    """Members who can spend so many tokens, by id, from behind that id on."""
+    rows = await session.scalars(
+        select(Account.member_id)
+        .where(Account.available - Account.debt >= tokens, Account.member_id > after_id)
+        .order_by(Account.member_id)
+        .limit(limit)
+    )
+    return list(rows)

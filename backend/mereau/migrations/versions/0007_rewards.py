@@ -108,6 +108,26 @@ def _create_tables_of_rewards() -> None:
 
 def _create_tables_of_redemptions() -> None:
     op.create_table(
+        "lot_refunds",
+        sa.Column("redeem_entry_id", sa.Text(), nullable=False),
+        sa.Column("lot_entry_id", sa.Text(), nullable=False),
+        sa.Column("origin_entry_id", sa.Text(), nullable=False),
+        sa.Column("entry_id", sa.Text(), nullable=True),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column("withheld_tokens", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "tokens >= 0 and withheld_tokens >= 0 and tokens + withheld_tokens > 0", name=op.f("ck_lot_refunds_tokens")
+        ),
+        sa.CheckConstraint("(entry_id is null) = (tokens = 0)", name=op.f("ck_lot_refunds_entry")),
+        sa.ForeignKeyConstraint(["entry_id"], ["lots.entry_id"], name=op.f("fk_lot_refunds_entry_id")),
+        sa.ForeignKeyConstraint(["lot_entry_id"], ["lots.entry_id"], name=op.f("fk_lot_refunds_lot_entry_id")),
+        sa.ForeignKeyConstraint(["origin_entry_id"], ["lots.entry_id"], name=op.f("fk_lot_refunds_origin_entry_id")),
+        sa.ForeignKeyConstraint(["redeem_entry_id"], ["entries.id"], name=op.f("fk_lot_refunds_redeem_entry_id")),
+        sa.PrimaryKeyConstraint("redeem_entry_id", "lot_entry_id", name=op.f("pk_lot_refunds")),
+        sa.UniqueConstraint("entry_id", name=op.f("uq_lot_refunds_entry_id")),
+    )
+    op.create_index("ix_lot_refunds_origin_entry_id", "lot_refunds", ["origin_entry_id"])
+    op.create_table(
         "tickets",
         sa.Column("redemption_id", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -147,7 +167,7 @@ def _create_tables_of_redemptions() -> None:
 
 def downgrade() -> None:
     for table in (
-        "draw_entries", "redemption_code_misses", "redemption_codes", "tickets", "reward_codes", "reward_counters",
+        "lot_refunds", "draw_entries", "redemption_code_misses", "redemption_codes", "tickets", "reward_codes", "reward_counters",
         "reward_versions",
     ):  # fmt: skip
         op.drop_table(table)

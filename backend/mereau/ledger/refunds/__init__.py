@@ -1,0 +1,1 @@
+"""Giving the tokens of a redemption back after its burn."""

@@ -1,0 +1,1 @@
+"""Rewards that members are given when their tokens reach a threshold."""

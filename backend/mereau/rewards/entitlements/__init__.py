@@ -1,0 +1,1 @@
+"""What members may claim elsewhere: flags of their tier, and what they redeemed."""

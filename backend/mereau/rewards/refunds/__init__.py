@@ -1,0 +1,1 @@
+"""Giving tokens back for what was granted and not used."""
