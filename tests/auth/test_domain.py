@@ -84,7 +84,7 @@ def test_roles_bound_scopes() -> None:
     assert all(scope.endswith(":read") for scope in ROLE_SCOPES[Role.AUDITOR])
     assert ROLE_SCOPES[Role.STAFF] < ROLE_SCOPES[Role.PARTNER]
     assert ROLE_SCOPES[Role.PARTNER] - ROLE_SCOPES[Role.STAFF] == {
-        Scope.STAFF_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE,
+        Scope.STAFF_WRITE, Scope.REDEMPTIONS_REFUND, Scope.KEYS_READ, Scope.KEYS_WRITE,
     }  # fmt: skip
     assert not {scope for scope in ROLE_SCOPES[Role.MEMBER] if scope.endswith(":write")} - {Scope.REDEMPTIONS_WRITE}
 

@@ -32,11 +32,14 @@ from mereau.members.service import MemberDraft
 from mereau.rewards import service as rewards
 from mereau.rewards import tasks
 from mereau.rewards.domain import voucher_code
+from mereau.rewards.errors import NotRefundableError
+from mereau.rewards.kinds.domain import Asked, Experience, PriorityService, Service
 from mereau.rewards.models import Redemption, Reward
 
 DAY = timedelta(days=1)
 GIVEN = 200
 MEMBERS = st.integers(0, 1)
+KINDS = (Experience(starts_at="2026-06-01T18:00:00Z", place="Workshop"), PriorityService(), Service())
 LIVE = {"burning", "granted", "used", "expired"}
 
 STOCKS = "select id, stock from rewards where id = any(:rewards)"
@@ -86,8 +89,8 @@ class RewardsMachine(RuleBasedStateMachine):
             self.run(self.counter.mine(str(sale.entry_id)))
         self.stock: list[int | None] = [1, 3, None]
         self.offers: list[Reward] = [
-            self.run(self.counter.offer(stock=stock, price_tokens=price, validity_days=3))
-            for stock, price in zip(self.stock, (60, 35, 20), strict=True)
+            self.run(self.counter.offer(stock=stock, price_tokens=price, validity_days=3, terms=terms))
+            for stock, price, terms in zip(self.stock, (60, 35, 20), KINDS, strict=True)
         ]
         self.offered = [True] * 3
         self.all: list[Shadow] = []
@@ -101,12 +104,17 @@ class RewardsMachine(RuleBasedStateMachine):
         return [item for item in self.all if item.step in steps]
 
     def available(self, member: int) -> int:
-        gone = sum(i.made.tokens for i in self.all if i.member == member and i.step not in {"rejected", "cancelled"})
+        free = {"rejected", "cancelled", "refunded"}
+        gone = sum(i.made.tokens for i in self.all if i.member == member and i.step not in free)
         return GIVEN - gone
 
     def left(self, reward: int) -> int | None:
         stock = self.stock[reward]
         return None if stock is None else stock - sum(i.state in LIVE for i in self.all if i.reward == reward)
+
+    async def ask(self, offer: Reward, member: int, reference: str | None) -> Redemption:
+        asked = Asked(names=["Camille"] if offer.id == self.offers[0].id else [])
+        return await self.counter.redeem(offer, member, reference, asked=asked)
 
     @rule(member=MEMBERS, reward=st.integers(0, 2), referenced=st.booleans())
     def redeem(self, member: int, reward: int, referenced: bool) -> None:
@@ -121,10 +129,10 @@ class RewardsMachine(RuleBasedStateMachine):
             expected = "insufficient_balance"
         if expected is not None:
             with pytest.raises(MereauError) as refusal:
-                self.run(self.counter.redeem(offer, member, reference))
+                self.run(self.ask(offer, member, reference))
             assert refusal.value.code == expected
             return
-        made = self.run(self.counter.redeem(offer, member, reference))
+        made = self.run(self.ask(offer, member, reference))
         assert (made.state, made.tokens) == ("burning", price)
         self.all.append(Shadow(made, member, reward, reference=reference))
 
@@ -133,7 +141,7 @@ class RewardsMachine(RuleBasedStateMachine):
     def redeem_again(self, data: st.DataObject) -> None:
         """The reference is answered with its redemption, whatever became of it and of the reward."""
         known = data.draw(st.sampled_from([item for item in self.all if item.reference]))
-        again = self.run(self.counter.redeem(self.offers[known.reward], known.member, known.reference))
+        again = self.run(self.ask(self.offers[known.reward], known.member, known.reference))
         assert again.id == known.made.id
 
     @rule(reward=st.integers(0, 2))
@@ -202,6 +210,20 @@ class RewardsMachine(RuleBasedStateMachine):
     @rule(data=st.data(), by_code=st.booleans())
     def use_a_voucher(self, data: st.DataObject, by_code: bool) -> None:
         self.use_one(data.draw(st.sampled_from(self.with_voucher())), by_code)
+
+    @precondition(lambda self: self.with_voucher())
+    @rule(data=st.data())
+    def refund(self, data: st.DataObject) -> None:
+        """What is granted and unused comes back whole, once; what is used or over does not."""
+        item = data.draw(st.sampled_from(self.with_voucher()))
+        late = item.expires_at is not None and item.expires_at <= self.counter.now
+        if item.state == "granted" and not late:
+            assert self.run(self.counter.refund(item.made)).state == "refunded"
+            item.state = item.step = "refunded"
+            assert self.run(self.counter.refund(item.made)).state == "refunded"
+            return
+        with pytest.raises(NotRefundableError):
+            self.run(self.counter.refund(item.made))
 
     @precondition(lambda self: self.in_step("queued"))
     @rule(data=st.data())
