@@ -195,6 +195,7 @@ async def make_jobs(shop: Workshop) -> Part:
     daily = DailyOrder(
         [
             Step("activate_due", ledger_tasks.activate_due),
+            Step("automatic_rewards", rewards.automatic),
             Step("tiers", tiers.walk_next, in_pieces=True),
             Step("expire_due", expire),
             Step("tiers_after_expiry", tiers.follow),
@@ -202,7 +203,6 @@ async def make_jobs(shop: Workshop) -> Part:
     )
     jobs = [
         Job("activate_due", 1.0, ledger_tasks.activate_due),
-        Job("automatic_rewards", _HOUR_S, rewards.automatic),
         Job("walk_tiers", 1.0, tiers.walk_next),
         Job("daily_order", 1.0, daily.run),
         Job("end_tier_graces", 60.0, tiers.end_graces),
