@@ -143,7 +143,12 @@ def test_a_condition_holds_or_does_not(condition: str, holds: bool) -> None:
 
 
 def test_an_expression_that_comes_to_nothing_earns_nothing() -> None:
-    for amount, code in (("0 - 5", "nothing_earned"), ("0", "nothing_earned"), ("'ten'", "condition")):
+    for amount, code in (
+        ("0 - 5", "nothing_earned"),
+        ("0", "nothing_earned"),
+        ("'ten'", "condition"),
+        ("amount_minor * 9007199254741", "condition"),
+    ):
         assert refused(judge(a_sale(), a_rule(award={"amount": amount}))) == {"base": code}
     outcome = judge(a_sale(), a_rule(condition="amount_minor"))
     assert outcome.skipped[0].detail == "it is neither true nor false"

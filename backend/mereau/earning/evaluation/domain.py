@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from mereau.core.amounts import share_by_largest_remainder
+from mereau.core.amounts import MAX_TOKENS, share_by_largest_remainder
 from mereau.earning.compiled.domain import CompiledRule, Goods, RuleSet, Scope, goods_in
 from mereau.earning.domain import Limit
 from mereau.earning.evaluation.facts.domain import CelFacts, MemberFacts, Occasion
@@ -307,9 +307,12 @@ class _Judge:
         if rule.amount is None:
             raise TypeError("a rule with an expression is expected")
         try:
-            return integer(rule.amount, self._cel(member).context(rule.amount, goods))
+            tokens = integer(rule.amount, self._cel(member).context(rule.amount, goods))
         except ExpressionError as error:
             raise _Refusal(SkipCode.CONDITION, str(error)) from error
+        if tokens > MAX_TOKENS:
+            raise _Refusal(SkipCode.CONDITION, "it exceeds what readers keep exact")
+        return tokens
 
     def _add(self, key: CounterKey, count: Count) -> None:
         self.counts[key] = self.counts.get(key, NOTHING) + count
