@@ -50,11 +50,8 @@ async def right_request(world: ApiWorld, route: str) -> tuple[str, dict[str, Any
     return path, body | optional.get(route, {})
 
 
-BODY_ROUTES = sorted(
-    route
-    for route in EXPECTED
-    if route.startswith(("POST", "PUT")) and not route.endswith(("/activate", "/deactivate"))
-)
+BODILESS = ("/deactivate", "_id}/activate", "/tiers/preview", "/refresh")
+BODY_ROUTES = sorted(route for route in EXPECTED if route.startswith(("POST", "PUT")) and not route.endswith(BODILESS))
 
 
 def fault(response: httpx.Response) -> str | None:

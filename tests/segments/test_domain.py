@@ -66,6 +66,7 @@ def test_a_tree_is_read_as_it_is_written() -> None:
         ({"locale": "fr"}, ["/filter/locale"]),
         ({"locale": {"in": []}}, ["/filter/locale/in"]),
         ({"locale": {"in": ["fr", 1, "", "x" * 129, "\0"]}}, [f"/filter/locale/in/{i}" for i in (1, 2, 3, 4)]),
+        ({"label": {"in": ["a b", " a", "a\n", "\x7f"]}}, [f"/filter/label/in/{i}" for i in (1, 2, 3)]),
         ({"locale": {"in": ["x"] * 101}}, ["/filter/locale/in"]),
         ({"locale": {"in": ["fr"], "out": []}}, ["/filter/locale/out"]),
         ({"lifecycle": {"in": ["old"]}}, ["/filter/lifecycle/in/0"]),

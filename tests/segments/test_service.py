@@ -154,6 +154,10 @@ class TestLists:
         assert [found.pointer for found in caught.value.errors] == ["/add/external_ids/1", "/remove/ids/0"]
         assert await sorting.members_in(segment) == []
 
+    async def test_naming_nobody_is_a_mistake(self, sorting: Sorting) -> None:
+        with pytest.raises(InvalidInputError):
+            await sorting.list_members(await sorting.save(None))
+
     async def test_kinds_stay_what_they_are(self, sorting: Sorting) -> None:
         named, filtered = await sorting.save(None, "a"), await sorting.save(FRENCH, "b")
         with pytest.raises(WrongKindError):

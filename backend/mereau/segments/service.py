@@ -229,6 +229,9 @@ async def change_list(
     segment = _there(await repository.find(session, segment_id, for_update=True))
     if segment.kind != "static":
         raise WrongKindError("Its members follow from its filter.")
+    if not any((added.ids, added.external_ids, removed.ids, removed.external_ids)):
+        error = FieldError(added.pointer, "empty", "Name somebody who joins or leaves.")
+        raise InvalidInputError("Nobody is named.", errors=[error])
     coming, going = await _known(session, added, removed)
     left = await repository.remove_members(session, segment.id, going)
     entered = await repository.add_members(session, segment.id, [id_ for id_ in coming if id_ not in set(going)], now)

@@ -1,5 +1,6 @@
 """What a filter may ask: `all`, `any` and `not` over questions, read from JSON and refused by pointer. Pure."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
@@ -17,6 +18,7 @@ BIRTHDAY_DAYS_MAX: Final = 364
 NAMES_MAX: Final = 100
 NAME_LENGTH_MAX: Final = 128
 _COUNT_MAX: Final = 10**9
+_NAME: Final = re.compile(r"[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +221,8 @@ class _Reader:
             self.refuse(pointer, f"must be a list of 1 to {NAMES_MAX} texts")
             return ()
         for i, item in enumerate(value):
-            if not isinstance(item, str) or not 0 < len(item) <= NAME_LENGTH_MAX or "\0" in item:
-                self.refuse(f"{pointer}/{i}", f"must be a text of 1 to {NAME_LENGTH_MAX} characters")
+            if not isinstance(item, str) or len(item) > NAME_LENGTH_MAX or not _NAME.fullmatch(item):
+                self.refuse(f"{pointer}/{i}", f"must be a plain text of 1 to {NAME_LENGTH_MAX} characters")
             elif among is not None and item not in among:
                 self.refuse(f"{pointer}/{i}", f"must be one of {', '.join(among)}")
         return tuple(str(item) for item in value)
