@@ -23,6 +23,13 @@ class TestFiguresOfEachBasis:
         await club.settle()
         assert await club.tiers() == ["silver", None]
 
+    async def test_what_a_refund_gives_back_counts_once(self, club: Club) -> None:
+        await club.enforce(10, 30)
+        await club.credit(10)
+        await club.credit(25, reason_code="refund")
+        await club.settle()
+        assert await club.tiers() == ["bronze", None]
+
     async def test_pending_tokens_do_not_count_before_they_are_sure(self, club: Club) -> None:
         await club.enforce(10, 30)
         await club.credit(30, delay=DAY)

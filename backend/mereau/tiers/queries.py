@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, literal, or_, select
 
 from mereau.core.db import ReadSession, WriteSession
+from mereau.ledger.domain import ReasonCode
 from mereau.ledger.models import Account, Entry, Lot
 from mereau.members.models import Member
 from mereau.sales.models import Return, Sale, SaleLine
@@ -162,10 +163,11 @@ def _counted(by: Measure, ids: Sequence[str] | None) -> Subquery:
         owned = func.greatest(Account.available - Account.debt, 0)
         return _of(select(Account.member_id, owned.label("figure")), Account.member_id, ids).subquery()
     if rule.basis is Basis.TOKENS_EARNED:
-        # What returns could not take back, because it was spent, was not earned either.
+        # What returns could not take back, because it was spent, was not earned either; what a refund gives back
+        # was counted when it was earned.
         kept = Lot.tokens - Lot.reversed - Lot.unmet
         query: Query = select(Entry.member_id, func.sum(kept).label("figure")).join(Lot, Lot.entry_id == Entry.id)
-        query = query.where(Entry.kind == "issue", Entry.state == "accepted")
+        query = query.where(Entry.kind == "issue", Entry.state == "accepted", Entry.reason_code != ReasonCode.REFUND)
         owner: Any = Entry.member_id
         happened_at = Entry.occurred_at
     else:
