@@ -327,8 +327,9 @@ class _Judge:
                 if limit.over == "refuse":
                     raise self._dry(rule, limit, key_of(rule.external_id, limit, member.id, at, self.zone))
                 tokens = min(tokens, left)
-        for key in set(keys_of(rule.external_id, rule.spec, member.id, at, self.zone)):
-            self._add(key, Count(uses=1, tokens=tokens))
+        if rule.is_counted:
+            for key in set(keys_of(rule.external_id, rule.spec, member.id, at, self.zone)):
+                self._add(key, Count(uses=1, tokens=tokens))
         for limit in rule.limits:
             key = key_of(rule.external_id, limit, member.id, at, self.zone)
             if limit.per != "member" and limit.tokens is not None and self._count(key).tokens >= limit.tokens:

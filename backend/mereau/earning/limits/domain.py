@@ -34,6 +34,8 @@ class Count:
         return Count(self.uses + other.uses, self.tokens + other.tokens, self.seen + other.seen)
 
 
+_ONCE_A_DAY: Final = Limit(per="member", period="day", uses=1)
+_ONCE: Final = Limit(per="member", period="ever", uses=1)
 NOTHING: Final = Count()
 Usage = Mapping[CounterKey, Count]
 """What counts so far; a key that is absent counts nothing."""
@@ -57,9 +59,9 @@ def limits_of(spec: RuleSpec) -> tuple[Limit, ...]:
     """The limits of a rule, with those that its award implies."""
     limits = list(spec.limits)
     if spec.fixed is not None and spec.fixed.per == "visit":
-        limits.append(Limit(per="member", period="day", uses=1))
+        limits.append(_ONCE_A_DAY)
     if spec.first_only:
-        limits.append(Limit(per="member", period="ever", uses=1))
+        limits.append(_ONCE)
     return tuple(limits)
 
 
