@@ -27,6 +27,7 @@ from mereau.rewards.goods import service as goods
 from mereau.rewards.goods.domain import Movement, MovementKind
 from mereau.rewards.goods.offers import service as offers
 from mereau.rewards.kinds.domain import Asked
+from mereau.rewards.refunds import service as refunds
 from mereau.rewards.service import Wish
 
 Session = ReadSession | WriteSession
@@ -264,7 +265,7 @@ async def cancel(
     """Take an order back before it is shipped: pieces are free again and the tokens come back; idempotent.
 
     NotFoundError for what the caller may not see; NotCancellableError once it has left, and what
-    `rewards.cancel` refuses. Locks the delivery, what `rewards.cancel` locks, then the variants.
+    `refunds.undo` refuses. Locks the delivery, what `refunds.undo` locks, then the variants.
     """
     delivery = await repository.delivery(session, delivery_id, reach, lock=True)
     if delivery is None:
@@ -273,7 +274,7 @@ async def cancel(
         return await get(session, delivery_id)
     if delivery.state not in OPEN:
         raise NotCancellableError(f"The delivery is {delivery.state}.")
-    await rewards.cancel(session, delivery.redemption_id, reason, now, actor=actor)
+    await refunds.undo(session, delivery.redemption_id, reason, now, actor=actor)
     await _release(session, [(delivery, reason)], now, actor)
     return await get(session, delivery_id)
 
