@@ -174,6 +174,8 @@ EXPECTED: dict[str, Expected] = {
     "DELETE /api/v1/members/{member_id}/cards/{card_id}": Expected(
         _card_to_remove, member_a=204, member_b=404, partner_a=204, partner_b=404, staff=204, operator=204, auditor=403
     ),
+    "GET /api/v1/program": Expected(at("/program"), **EVERYBODY),
+    "PATCH /api/v1/program": Expected(at("/program", {"notice_days": [30]}), **ONLY_OPERATOR, operator=200),
     "GET /api/v1/profile-requirements": Expected(at("/profile-requirements"), **EVERYBODY),
     "PUT /api/v1/profile-requirements": Expected(
         at("/profile-requirements", {"fields": ["email"]}), **ONLY_OPERATOR, operator=200

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from factories.earning import earned as evaluate
 from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS
-from mereau.earning.crediting.domain import life
 from mereau.earning.domain import Rate, RuleSpec
 from mereau.sales.domain import SaleDraft, SaleLineDraft, inputs_digest
 from mereau.sales.returns.domain import OpenLine, merged, reversed_in_all
@@ -244,15 +243,3 @@ def test_the_zone_in_which_an_instant_is_told_does_not_matter(minutes: int) -> N
     assert inputs_digest(replace(A_SALE, occurred_at=elsewhere)) == inputs_digest(A_SALE)
     later = elsewhere + timedelta(microseconds=1)
     assert inputs_digest(replace(A_SALE, occurred_at=later)) != inputs_digest(A_SALE)
-
-
-@given(st.integers(0, 10**8), st.integers(0, 10**8), st.none() | st.integers(1, 10_000))
-def test_a_life_is_never_shorter_than_promised(age_s: int, delay_s: int, days: int | None) -> None:
-    occurred_at = NOON - timedelta(seconds=age_s)
-    activates_at, expires_at = life(occurred_at, NOON, delay_s, days)
-    assert activates_at >= NOON
-    assert activates_at >= occurred_at + timedelta(seconds=delay_s)
-    assert activates_at in {NOON, occurred_at + timedelta(seconds=delay_s)}
-    assert (expires_at is None) == (days is None)
-    if expires_at is not None and days is not None:
-        assert expires_at - activates_at == timedelta(days=days)

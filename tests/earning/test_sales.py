@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -12,7 +13,6 @@ from factories.earning import Shop, a_line, at, make_shop, refused
 from mereau.core.db import transaction
 from mereau.core.errors import ConfigurationError
 from mereau.earning import service as earning
-from mereau.earning.crediting.domain import life
 from mereau.earning.errors import RecordedOtherwiseError
 from mereau.sales.domain import RecordedSale, inputs_digest
 from mereau.sales.errors import InvalidSaleError
@@ -229,11 +229,15 @@ async def test_the_return_window_keeps_tokens_pending(shop: Shop) -> None:
     ]
 
 
-def test_a_life_starts_at_activation_and_never_in_the_past(shop: Shop) -> None:
-    now = shop.now
-    assert life(now, now, 0, None) == (now, None)
-    assert life(now - 400 * DAY, now, 86_400, 365) == (now, now + 365 * DAY)
-    assert life(now, now, 86_400, 365) == (now + DAY, now + 366 * DAY)
+async def test_a_policy_of_dates_and_months_decides_of_lots(shop: Shop) -> None:
+    await shop.write(
+        'update programs set activation_rule = \'{"mode": "dates", "dates": ["02-01"]}\', expiry_rule ='
+        ' \'{"mode": "rolling", "unit": "month", "amount": 1, "round_to": "month"}\''
+    )
+    await shop.sell(a_line(1_000))
+    (lot,) = await shop.rows("select activates_at, expires_at from lots")
+    february, april = (datetime(2026, month, 1, tzinfo=ZoneInfo("Europe/Paris")) for month in (2, 4))
+    assert (lot.activates_at, lot.expires_at) == (february, april)
 
 
 def test_a_digest_is_of_the_content_alone(shop: Shop) -> None:

@@ -17,7 +17,6 @@ from mereau.programs.lives.domain import (
     Inactivity,
     Never,
     OnDates,
-    OnEvent,
     Rolling,
     expiry_of,
     lot_life,
@@ -79,16 +78,20 @@ def test_a_window_runs_from_the_occasion_and_the_expiry_clock_from_activation() 
     assert lot_life(Immediate(), Never(), NOON, NOON, PARIS) == (NOON, None)
 
 
+@given(st.integers(0, 10**8), st.integers(1, 366 * 86_400), st.integers(1, 3_660))
+def test_a_life_is_never_shorter_than_promised(age_s: int, delay_s: int, days: int) -> None:
+    occurred_at = NOON - timedelta(seconds=age_s)
+    activates_at, expires_at = lot_life(Delayed(delay_s=delay_s), Rolling(amount=days), occurred_at, NOON, PARIS)
+    assert activates_at == max(NOON, occurred_at + timedelta(seconds=delay_s))
+    assert expires_at == activates_at + timedelta(days=days)
+
+
 def test_tokens_may_wait_for_the_next_of_some_days() -> None:
     quarters = OnDates(dates=frozenset({"01-01", "04-01", "07-01", "10-01"}))
     starts = paris(2026, 4, 1).astimezone(UTC)
     assert lot_life(quarters, Rolling(amount=1), NOON, NOON, PARIS) == (starts, starts + DAY)
     assert lot_life(quarters, Never(), starts, starts, PARIS)[0] == paris(2026, 7, 1)
     assert lot_life(quarters, Never(), NOON - 400 * DAY, NOON, PARIS)[0] == NOON
-
-
-def test_tokens_that_wait_for_an_event_have_no_dates() -> None:
-    assert lot_life(OnEvent(), Rolling(amount=7), NOON, NOON, PARIS) == (None, None)
 
 
 @given(EXPIRIES, INSTANTS)
@@ -120,7 +123,6 @@ def test_each_policy_is_known_by_its_mode() -> None:
     assert parse_activation({"mode": "delay", "delay_s": 60}).to_dict() == {"mode": "delay", "delay_s": 60}
     dates = parse_activation({"mode": "dates", "dates": ["07-01", "01-01"]})
     assert dates.to_dict() == {"mode": "dates", "dates": ["01-01", "07-01"]}
-    assert parse_activation({"mode": "event"}) == OnEvent()
     assert parse_expiry({"mode": "never"}) == Never()
     assert shortest_days(Never()) is None
     assert shortest_days(Rolling(amount=1, unit="month")) == 28

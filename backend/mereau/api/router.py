@@ -18,6 +18,7 @@ from mereau.members.cards import endpoints as cards
 from mereau.members.consents import endpoints as consents
 from mereau.members.profile import endpoints as profiles
 from mereau.programs.days import endpoints as days
+from mereau.programs.settings import endpoints as program
 from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
 from mereau.rewards.entitlements import endpoints as entitlements
@@ -71,6 +72,7 @@ def build_routes() -> list[BaseRoute]:
         segments.router,
         exports.router,
         simulation.router,
+        program.router,
         partners.router,
         keys.router,
         chain.router,

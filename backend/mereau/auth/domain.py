@@ -65,6 +65,8 @@ class Scope(StrEnum):
     TIERS_WRITE = "tiers:write"
     SEGMENTS_READ = "segments:read"
     SEGMENTS_WRITE = "segments:write"
+    PROGRAM_READ = "program:read"
+    PROGRAM_WRITE = "program:write"
     BATCHES_READ = "batches:read"
     CHAIN_READ = "chain:read"
     OPERATIONS_READ = "operations:read"
@@ -75,7 +77,7 @@ _STAFF: Final = frozenset(
         Scope.MEMBERS_READ, Scope.MEMBERS_WRITE, Scope.SALES_READ, Scope.SALES_WRITE, Scope.RULES_READ,
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
         Scope.PROFILE_WRITE, Scope.TIERS_READ,
-        Scope.GOODS_READ, Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE,
+        Scope.GOODS_READ, Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE, Scope.PROGRAM_READ,
         Scope.ACTIONS_READ, Scope.EARNING_CLAIM,
     }
 )  # fmt: skip
@@ -92,7 +94,7 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
         {
             Scope.MEMBERS_READ, Scope.LEDGER_READ, Scope.SALES_READ, Scope.REWARDS_READ, Scope.REDEMPTIONS_READ,
             Scope.REDEMPTIONS_WRITE, Scope.CHAIN_READ, Scope.PROFILE_WRITE, Scope.TIERS_READ,
-            Scope.DELIVERIES_READ,
+            Scope.DELIVERIES_READ, Scope.PROGRAM_READ,
             Scope.ACTIONS_READ, Scope.REFERRALS_READ, Scope.EARNING_CLAIM,
         }
     ),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import orjson
 from fastapi import Depends, Query
 from pydantic import BaseModel, BeforeValidator, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -102,7 +102,22 @@ class JsonBody(Generic[Model]):
             return self.model.model_validate(value)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False, include_context=False)
-            raise InvalidInputError("The body does not fit; see errors.", errors=findings(details)) from None
+            placed = [{**detail, "loc": _place(value, detail)} for detail in details]
+            raise InvalidInputError("The body does not fit; see errors.", errors=findings(placed)) from None
+
+
+def _place(body: Any, detail: ErrorDetails) -> tuple[int | str, ...]:
+    """Where in the body a finding is: validation also names the kind that it took a document for."""
+    place, last = [], len(detail["loc"]) - 1
+    for position, token in enumerate(detail["loc"]):
+        if isinstance(body, dict) and token not in body and not (position == last and detail["type"] == "missing"):
+            continue
+        place.append(token)
+        if isinstance(body, dict):
+            body = body.get(token)
+        elif isinstance(body, list) and isinstance(token, int) and token < len(body):
+            body = body[token]
+    return tuple(place)
 
 
 def json_body(model: type[BaseModel], *, bytes_max: int = BODY_BYTES_MAX) -> Any:

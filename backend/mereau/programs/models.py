@@ -1,6 +1,9 @@
 """The one programme of an installation (ADR 0002) and its settings."""
 
-from sqlalchemy import CheckConstraint, Text
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Integer, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mereau.core.columns import CreatedAt, IdKey
@@ -8,12 +11,19 @@ from mereau.core.db import Base
 
 
 class Program(Base):
-    """One row. Both languages are always there: French first, English beside it."""
+    """One row. Both languages are always there: French first, English beside it.
+
+    A delay and a life in days have columns of their own; `activation_rule` and `expiry_rule` hold every other
+    policy, and where one stands its column says nothing. `notice_days` are those before an expiry on which it
+    is announced.
+    """
 
     __tablename__ = "programs"
     __table_args__ = (
         CheckConstraint("return_policy in ('clamp', 'debt')", name="return_policy"),
         CheckConstraint("activation_delay_s >= 0", name="activation_delay"),
+        CheckConstraint("activation_rule is null or activation_delay_s = 0", name="one_activation"),
+        CheckConstraint("expiry_rule is null or token_life_days is null", name="one_expiry"),
     )
 
     id: Mapped[IdKey]
@@ -26,5 +36,8 @@ class Program(Base):
     time_zone: Mapped[str]
     activation_delay_s: Mapped[int]
     token_life_days: Mapped[int | None]
+    activation_rule: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    expiry_rule: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    notice_days: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
     return_policy: Mapped[str]
     created_at: Mapped[CreatedAt]

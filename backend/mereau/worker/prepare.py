@@ -29,8 +29,10 @@ from mereau.core.migrate import migrate
 from mereau.core.pagination import PageQuery
 from mereau.earning import service as earning
 from mereau.programs import service as programs
+from mereau.programs.lives.domain import shortest_days
 from mereau.programs.models import Program
 from mereau.programs.service import ProgramDraft
+from mereau.programs.settings.service import lives_of
 from mereau.wallets import service as wallets
 from mereau.wallets.keystore import Seed
 from mereau.wallets.signing import KeystoreSigner
@@ -137,8 +139,8 @@ async def _check_chain_id(rpc: RpcClient, settings: Settings) -> None:
 def config_of(program: Program, roles: dict[str, bytes]) -> Config:
     """The contract of a programme. The life that it guarantees is immutable: two epochs never outlast a token's."""
     epoch_s = GUARANTEED_LIFE_S
-    if program.token_life_days is not None:
-        epoch_s = max(EPOCH_LEAST_S, min(epoch_s, program.token_life_days * DAY_S // 2))
+    if (days := shortest_days(lives_of(program).expiry)) is not None:
+        epoch_s = max(EPOCH_LEAST_S, min(epoch_s, days * DAY_S // 2))
     return Config(
         name=program.token_name,
         symbol=program.token_symbol,

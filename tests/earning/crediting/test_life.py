@@ -9,8 +9,9 @@ import pytest
 from factories.earning import Shop, a_line
 from factories.rules import fixed
 from mereau.core.errors import InvalidInputError
-from mereau.earning.crediting.domain import life, life_by_rule
+from mereau.earning.crediting.domain import life_by_rule
 from mereau.earning.domain import parse_spec
+from mereau.programs.lives.domain import Delayed, Lives, Rolling
 
 NOON = datetime(2026, 1, 31, 11, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
@@ -19,11 +20,12 @@ DAY = timedelta(days=1)
 
 def of(**fields: Any) -> tuple[datetime, datetime | None]:
     """Of a rule in a programme with a window of a day and a life of thirty."""
-    return life_by_rule(parse_spec(fixed(1) | fields), NOON, NOON, 86_400, 30, PARIS)
+    lives = Lives(Delayed(delay_s=86_400), Rolling(amount=30), PARIS)
+    return life_by_rule(parse_spec(fixed(1) | fields), lives, NOON, NOON)
 
 
 def test_a_rule_that_says_nothing_follows_the_programme() -> None:
-    assert of() == life(NOON, NOON, 86_400, 30) == (NOON + DAY, NOON + 31 * DAY)
+    assert of() == (NOON + DAY, NOON + 31 * DAY)
 
 
 def test_a_rule_may_say_when_its_tokens_activate() -> None:

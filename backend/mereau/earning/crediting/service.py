@@ -21,6 +21,7 @@ from mereau.earning.rules.service import active_rules
 from mereau.ledger import service as ledger
 from mereau.programs import service as programs
 from mereau.programs.models import Program
+from mereau.programs.settings.service import lives_of
 
 
 @dataclass(slots=True)
@@ -85,10 +86,7 @@ def credit_of(
     occasion: Occasion, fired: Fired, entry_id: str, program: Program, now: datetime, *, reason_code: str
 ) -> ledger.Credit:
     """The ledger's credit for what one rule gives; the rule's issuing partner pays where the occasion has none."""
-    activates_at, expires_at = life_by_rule(
-        fired.rule.spec, occasion.occurred_at, now, program.activation_delay_s, program.token_life_days,
-        ZoneInfo(program.time_zone),
-    )  # fmt: skip
+    activates_at, expires_at = life_by_rule(fired.rule.spec, lives_of(program), occasion.occurred_at, now)
     return ledger.Credit(
         entry_id=entry_id,
         member_id=occasion.member.id if occasion.member else "",

@@ -23,7 +23,26 @@ def upgrade() -> None:
         sa.CheckConstraint("failures >= 0", name=op.f("ck_daily_runs_failures")),
         sa.PrimaryKeyConstraint("day", name=op.f("pk_daily_runs")),
     )
+    _programs()
+
+
+def _programs() -> None:
+    for column in ("activation_rule", "expiry_rule"):
+        op.add_column("programs", sa.Column(column, postgresql.JSONB(), nullable=True))
+    op.add_column(
+        "programs", sa.Column("notice_days", postgresql.ARRAY(sa.Integer()), server_default="{}", nullable=False)
+    )
+    op.create_check_constraint(
+        op.f("ck_programs_one_activation"), "programs", "activation_rule is null or activation_delay_s = 0"
+    )
+    op.create_check_constraint(
+        op.f("ck_programs_one_expiry"), "programs", "expiry_rule is null or token_life_days is null"
+    )
 
 
 def downgrade() -> None:
+    for constraint in ("one_activation", "one_expiry"):
+        op.drop_constraint(op.f(f"ck_programs_{constraint}"), "programs")
+    for column in ("activation_rule", "expiry_rule", "notice_days"):
+        op.drop_column("programs", column)
     op.drop_table("daily_runs")

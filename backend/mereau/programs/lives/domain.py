@@ -4,6 +4,7 @@ Days, months and dates are those of the programme's time zone; the clock of expi
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -55,12 +56,6 @@ class OnDates(_Policy):
     dates: MonthDays
 
 
-class OnEvent(_Policy):
-    """Tokens wait until somebody says that they are earned."""
-
-    mode: Literal["event"] = "event"
-
-
 class Never(_Policy):
     """Tokens live for ever."""
 
@@ -99,7 +94,7 @@ class Inactivity(_Policy):
     reset_by: Literal["earning", "redemption", "any"] = "any"
 
 
-Activation = Annotated[Immediate | Delayed | OnDates | OnEvent, Field(discriminator="mode")]
+Activation = Annotated[Immediate | Delayed | OnDates, Field(discriminator="mode")]
 Expiry = Annotated[Never | Rolling | Calendar | Inactivity, Field(discriminator="mode")]
 
 Policy = TypeVar("Policy")
@@ -148,8 +143,8 @@ def _next_date(dates: Iterable[str], after: datetime, tz: ZoneInfo) -> datetime:
     return min(at for at in coming if at > after)
 
 
-def activation_of(activation: Activation, occurred_at: datetime, now: datetime, tz: ZoneInfo) -> datetime | None:
-    """When tokens become spendable: never before `now`, and None where an event has to come first."""
+def activation_of(activation: Activation, occurred_at: datetime, now: datetime, tz: ZoneInfo) -> datetime:
+    """When tokens become spendable: never before `now`."""
     match activation:
         case Immediate():
             return max(occurred_at, now)
@@ -157,8 +152,6 @@ def activation_of(activation: Activation, occurred_at: datetime, now: datetime, 
             return max(occurred_at.astimezone(UTC) + timedelta(seconds=delay_s), now)
         case OnDates(dates=dates):
             return max(_next_date(dates, occurred_at, tz), now)
-        case OnEvent():
-            return None
 
 
 def expiry_of(expiry: Expiry, activates_at: datetime, tz: ZoneInfo) -> datetime | None:
@@ -182,16 +175,25 @@ def _rolled(expiry: Rolling, start: datetime, tz: ZoneInfo) -> datetime:
     return same_time_on(start, add_months(day_of(start, tz), expiry.amount), tz)
 
 
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """What a programme says of the tokens that it credits, in its time zone."""
+
+    activation: Activation
+    expiry: Expiry
+    tz: ZoneInfo
+
+
 def lot_life(
     activation: Activation, expiry: Expiry, occurred_at: datetime, now: datetime, tz: ZoneInfo
-) -> tuple[datetime | None, datetime | None]:
-    """When the tokens of an occasion become spendable, and when they expire.
+) -> tuple[datetime, datetime | None]:
+    """When the tokens of an occasion become spendable, and when they expire; None is never.
 
     A return window that is over activates at once, never in the past: an import of old sales brings tokens
-    with a full life. Both are None for tokens that wait for an event.
+    with a full life.
     """
     activates_at = activation_of(activation, occurred_at, now, tz)
-    return activates_at, None if activates_at is None else expiry_of(expiry, activates_at, tz)
+    return activates_at, expiry_of(expiry, activates_at, tz)
 
 
 def shortest_days(expiry: Expiry) -> int | None:
