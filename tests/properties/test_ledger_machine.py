@@ -29,6 +29,7 @@ from mereau.journal import service as journal
 from mereau.journal import tasks as journal_tasks
 from mereau.ledger import tasks
 from mereau.ledger.errors import HoldSettledError, InsufficientBalanceError
+from mereau.ledger.replay.service import find_differences
 from mereau.members import service as members
 from mereau.members.service import MemberDraft
 from properties.ledger_shadow import Shadow, ShadowLot, ShadowOrder
@@ -301,6 +302,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         async def check() -> list[str]:
+            """The entries alone give the same lots, and the journal's chain holds."""
+            assert [str(found) async for found in find_differences(self.world.engine)] == []
             await journal_tasks.seal(self.world.engine)
             async with snapshot(self.world.engine) as session:
                 return await journal.verify(session)

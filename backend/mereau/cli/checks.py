@@ -17,17 +17,19 @@ from mereau.core.migrate import migrate
 from mereau.core.postgres import EmbeddedPostgres
 from mereau.journal import service as journal
 from mereau.ledger.reconciliation.service import Report, reconcile
+from mereau.ledger.replay.service import find_differences
 from mereau.ledger.trail.service import ExportReport, export_trail
 
 Rows = Sequence[tuple[str, object]]
 
 
 def run_audit(data_dir: Path | None, *, as_json: bool) -> bool:
-    """Recompute the journal; false and one line per finding where something was changed."""
+    """Recompute journal and lots; false and one line per finding where something was changed."""
 
     async def audit(desk: Desk) -> tuple[list[str], bytes]:
         async with snapshot(desk.engine) as session:
-            return await journal.verify(session), await journal.head(session)
+            acts, head = await journal.verify(session), await journal.head(session)
+        return acts + [str(found) async for found in find_differences(desk.engine)], head
 
     findings, head = work(data_dir, audit)
     emit("Journal", [("head", head.hex()), ("findings", len(findings))], as_json=as_json)
