@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from api.expected import NO_MEMBER, ONLY_OPERATOR, Build, Expected, Request, at
 from api.world import ApiWorld
@@ -39,13 +40,13 @@ async def _code_to_claim(world: ApiWorld) -> Request:
 
 async def _receipt(world: ApiWorld) -> Request:
     """A receipt of partner A's for nobody known, claimed by whoever asks for member A."""
-    sale = world.a_sale()
+    sale = world.a_sale(occurred_at=datetime.now(UTC).isoformat())
     del sale["member"]
     await world.made("partner_a", "/sales", sale)
     return "/receipts/claim", {
         "external_id": sale["external_id"],
         "amount_minor": 1_200,
-        "day": sale["occurred_at"][:10],
+        "day": datetime.now(ZoneInfo("Europe/Paris")).date().isoformat(),
         "partner_id": world.ids["partner_a"],
         "member": {"id": world.ids["member_a"]},
     }
