@@ -188,6 +188,10 @@ EXPECTED: dict[str, Expected] = {
         at("/members/{member_a}/entries"),
         member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
     ),
+    "GET /api/v1/members/{member_id}/lots": Expected(
+        at("/members/{member_a}/lots"),
+        member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
+    ),
     "POST /api/v1/members/{member_id}/redemptions": Expected(
         _new_redemption,
         member_a=202, member_b=404, partner_a=403, partner_b=403, staff=403, operator=202, auditor=403,

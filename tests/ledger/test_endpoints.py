@@ -103,3 +103,30 @@ class TestEntries:
         assert (entry["status"], entry["batch_id"]) == ("final", world.ids["batch"])
         assert entry["transaction_hash"].startswith("0x")
         assert datetime.fromisoformat(entry["created_at"]) <= datetime.now(UTC)
+
+
+class TestLots:
+    async def test_they_say_what_became_of_each_credit(self, world: ApiWorld) -> None:
+        await world.a_redemption()
+        path = f"/members/{world.ids['member_a']}/lots"
+        (lot,) = (await world.get("member_a", path)).json()["data"]
+        assert (lot["state"], lot["tokens"], lot["remaining"], lot["held"]) == ("active", 120, 70, 50)
+        assert (lot["partner_id"], lot["expires_at"]) == (world.ids["partner_a"], None)
+        assert lot["entry_id"].startswith("ent_")
+
+    async def test_pages_are_the_newest_first_and_complete(self, world: ApiWorld) -> None:
+        for _ in range(3):
+            await world.made("partner_a", "/sales", world.a_sale())
+        path, seen, cursor = f"/members/{world.ids['member_a']}/lots", [], {}
+        while True:
+            page = (await world.get("operator", path, limit=2, **cursor)).json()
+            seen += [lot["entry_id"] for lot in page["data"]]
+            if not page["has_more"]:
+                break
+            cursor = {"cursor": page["next_cursor"]}
+        assert len(seen) == 4
+        assert seen == sorted(seen, reverse=True)
+
+    async def test_those_of_others_do_not_exist(self, world: ApiWorld) -> None:
+        assert (await world.get("member_b", f"/members/{world.ids['member_a']}/lots")).status_code == 404
+        assert (await world.get("member_b", f"/members/{world.ids['member_b']}/lots")).json()["data"] == []

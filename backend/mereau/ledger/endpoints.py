@@ -13,7 +13,7 @@ from mereau.core.pagination import cut_page
 from mereau.core.schemas import PageOut
 from mereau.ledger import queries
 from mereau.ledger.balances.queries import find_balance
-from mereau.ledger.schemas import EntryOut, MemberBalanceOut, show_entry, show_member_balance
+from mereau.ledger.schemas import EntryOut, LotOut, MemberBalanceOut, show_entry, show_lot, show_member_balance
 
 router = APIRouter(prefix=f"{V1}/members", tags=["Members"])
 
@@ -39,6 +39,16 @@ async def list_entries(
     _check_owner(member_id, caller)
     rows = await queries.entries(session, member_id, page.after_number(), page.limit + 1)
     return answer_page(cut_page(rows, page.limit, lambda entry: entry.seq), show_entry)
+
+
+@router.get("/{member_id}/lots", response_model=PageOut[LotOut], responses=problems(404, 422))
+async def list_lots(
+    member_id: str, caller: Annotated[Principal, allowed(Scope.LEDGER_READ)], page: Paging, session: Reads
+) -> Response:
+    """The member's tokens credit by credit, the newest first."""
+    _check_owner(member_id, caller)
+    rows = await queries.lots(session, member_id, page.after, page.limit + 1)
+    return answer_page(cut_page(rows, page.limit, lambda lot: lot.entry_id), show_lot)
 
 
 def _check_owner(member_id: str, caller: Principal) -> None:

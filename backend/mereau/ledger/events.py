@@ -1,6 +1,7 @@
 """The events that the ledger publishes."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from mereau.ledger.domain import Line
 from mereau.outbox.service import Event
@@ -51,3 +52,14 @@ def redemptions(word: str, entry_ids: Iterable[str]) -> list[Event]:
 def batches(word: str, batch_ids: Sequence[str], head_number: int) -> list[Event]:
     """`batch.mined`, `batch.final` or `batch.reorged`, at the mirror's head."""
     return [Event(f"batch.{word}", batch_id, {"head_number": head_number}) for batch_id in batch_ids]
+
+
+def expiring(member_id: str, tokens: int, expires_on: date, notice_days: int) -> Event:
+    """`lot.expiring`: so many free tokens of the member expire on that day unless they are spent before."""
+    payload = {
+        "member_id": member_id,
+        "tokens": tokens,
+        "expires_on": expires_on.isoformat(),
+        "notice_days": notice_days,
+    }
+    return Event("lot.expiring", member_id, payload)

@@ -1,6 +1,6 @@
 """Accounts, entries, lots and holds. Append-only but for counters and states."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -146,4 +146,16 @@ class Hold(Base):
     member_id: Mapped[Id]
     tokens: Mapped[Tokens]
     state: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class LotNotice(Base):
+    """That a member was told, so many days before, of what expires on a day of the programme's zone."""
+
+    __tablename__ = "lot_notices"
+
+    member_id: Mapped[Id] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    expires_on: Mapped[date] = mapped_column(primary_key=True)
+    notice_days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tokens: Mapped[Tokens]
     created_at: Mapped[CreatedAt]

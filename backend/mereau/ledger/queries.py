@@ -151,3 +151,11 @@ async def statuses(session: Session, entry_ids: Sequence[str]) -> dict[str, Entr
     """Entry id -> entry with its status; unknown ids are absent."""
     views = await _views(session, Entry.id == func.any(list(entry_ids)), len(entry_ids))
     return {view.id: view for view in views}
+
+
+async def lots(session: Session, member_id: str, after: str | None, limit: int) -> Sequence[Lot]:
+    """A member's lots, the newest first, from below the entry id `after`; NotFoundError for no such member."""
+    await members.get(session, member_id)
+    mine = select(Lot).where(Lot.member_id == member_id)
+    page = mine if after is None else mine.where(Lot.entry_id < after)
+    return (await session.scalars(page.order_by(Lot.entry_id.desc()).limit(limit))).all()

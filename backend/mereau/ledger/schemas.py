@@ -7,6 +7,7 @@ from pydantic import Field
 
 from mereau.core.schemas import ChainFigure, Resource
 from mereau.ledger.balances.queries import Standing
+from mereau.ledger.models import Lot
 from mereau.ledger.queries import Balance, EntryView
 
 EntryKind = Literal["issue", "reverse", "redeem", "expire"]
@@ -69,6 +70,25 @@ class EntryOut(Resource):
     transaction_hash: str | None
 
 
+class LotOut(Resource):
+    """The tokens of one credit, by what became of them: the figures from `remaining` on sum to `tokens`.
+
+    Tokens are spent earliest expiry first, then the oldest.
+    """
+
+    entry_id: str
+    partner_id: str
+    state: Literal["pending", "active", "spent", "expired", "reversed"]
+    tokens: int
+    remaining: int = Field(description="Free to spend once the lot is active.")
+    held: int = Field(description="Reserved for redemptions under way.")
+    spent: int
+    reversed: int
+    expired: int
+    activates_at: datetime
+    expires_at: datetime | None
+
+
 class EntryRef(Resource):
     """The entry that a write made, and how it stands."""
 
@@ -106,6 +126,10 @@ def show_entry(entry: EntryView) -> EntryOut:
         block_number=None if entry.block_number is None else str(entry.block_number),
         transaction_hash=None if entry.transaction_hash is None else "0x" + entry.transaction_hash.hex(),
     )
+
+
+def show_lot(lot: Lot) -> LotOut:
+    return LotOut.model_validate(lot)
 
 
 def show_entry_ref(standing: Standing) -> EntryRef:

@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from mereau.core.db import snapshot, transaction
 from mereau.ledger.aging import service as aging
 from mereau.ledger.aging.service import ExpirableReader, Place, chain_reader
+from mereau.ledger.notices import service as notices
 
-__all__ = ["ExpirableReader", "activate_due", "chain_reader", "expire_due"]
+__all__ = ["ExpirableReader", "activate_due", "announce_expiries", "chain_reader", "expire_due"]
 
 CHUNK_ENTRIES: Final = 2_000
 _START: Final[Place] = (datetime.min.replace(tzinfo=UTC), "")
@@ -42,3 +43,14 @@ async def expire_due(
         async with transaction(engine) as session:
             total += await aging.expire(session, due, now)
         place = due.place
+
+
+async def announce_expiries(engine: AsyncEngine, now: datetime, *, chunk: int = CHUNK_ENTRIES) -> int:
+    """Give the notices that are due, one transaction per chunk of members and days; how many."""
+    total = 0
+    place: notices.Place | None = notices.START
+    while place is not None:
+        async with transaction(engine) as session:
+            told, place = await notices.announce(session, place, chunk, now)
+        total += told
+    return total

@@ -209,6 +209,7 @@ async def make_jobs(shop: Workshop) -> Part:
         Job("follow_tiers", 1.0, tiers.follow),
         Job("refresh_segments", 1.0, segments.refresh_next),
         Job("follow_ledger", 0.0, follow),
+        Job("announce_expiries", _HOUR_S, ledger_tasks.announce_expiries),
         Job("expire_vouchers", 60.0, vouchers),
         Job("follow_redemptions", 0.0, deliveries.follow_redemptions),
         Job("ask_surveys", 1.0, ask),

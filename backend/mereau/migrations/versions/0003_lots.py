@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("day", name=op.f("pk_daily_runs")),
     )
     _programs()
+    _notices()
 
 
 def _programs() -> None:
@@ -40,7 +41,23 @@ def _programs() -> None:
     )
 
 
+def _notices() -> None:
+    op.create_table(
+        "lot_notices",
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=False),
+        sa.Column("notice_days", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_lot_notices_member_id")),
+        sa.PrimaryKeyConstraint("member_id", "expires_on", "notice_days", name=op.f("pk_lot_notices")),
+    )
+
+
 def downgrade() -> None:
+    op.drop_table("lot_notices")
     for constraint in ("one_activation", "one_expiry"):
         op.drop_constraint(op.f(f"ck_programs_{constraint}"), "programs")
     for column in ("activation_rule", "expiry_rule", "notice_days"):

@@ -1,0 +1,1 @@
+"""Says in time which tokens will expire."""
