@@ -1,13 +1,14 @@
 """When a birth date may change, and when a profile is complete."""
 
 import itertools
+import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mereau.members.profile.domain import BIRTH_DATE_LOCK, Profile, birth_date_locked_until, missing_fields
+from mereau.members.profile.domain import BIRTH_DATE_LOCK, BLANKS, Profile, birth_date_locked_until, missing_fields
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MAY, JUNE = date(1990, 5, 1), date(1990, 6, 1)
@@ -59,6 +60,11 @@ def test_a_blank_text_fills_nothing(blank: str) -> None:
         "attributes.size",
         "display_name",
     ]
+
+
+def test_no_character_that_python_strips_is_forgotten() -> None:
+    """The database takes off what stands in `BLANKS`; one that is missing would fill a name there alone."""
+    assert set(BLANKS) == {chr(point) for point in range(sys.maxunicode + 1) if chr(point).isspace()}
 
 
 def test_nothing_required_is_nothing_missing() -> None:

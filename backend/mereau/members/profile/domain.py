@@ -12,6 +12,8 @@ BlockReason = Literal["fraud_suspected", "duplicate_account", "terms_breached", 
 FIELDS: Final = ("display_name", "email", "phone", "birth_date")
 """What a programme may require of a complete profile, beside `attributes.<name>`."""
 ATTRIBUTE_PREFIX: Final = "attributes."
+BLANKS: Final = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+"""Every character that `str.strip` takes off; the database knows the plain space alone."""
 BIRTH_DATE_LOCK: Final = timedelta(days=365)
 """How long a birth date that was set stays as it is for everybody but operators: one birthday a year."""
 

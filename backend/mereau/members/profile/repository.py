@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text
 
 from mereau.core.db import ReadSession, WriteSession
 from mereau.members.models import Member, ProfileRequirement
-from mereau.members.profile.domain import ATTRIBUTE_PREFIX
+from mereau.members.profile.domain import ATTRIBUTE_PREFIX, BLANKS
 
 _REQUIREMENTS_LOCK = text("select pg_advisory_xact_lock(hashtextextended('mereau.members.requirements', 0))")
 
@@ -42,8 +42,8 @@ def _filled(field: str) -> ColumnElement[bool]:
     """The same test as `Profile.has`."""
     if field.startswith(ATTRIBUTE_PREFIX):
         value = Member.attributes[field.removeprefix(ATTRIBUTE_PREFIX)].astext
-        return and_(value.is_not(None), func.btrim(value) != "")
-    column = getattr(Member, field)
+    else:
+        value = getattr(Member, field)
     if field == "birth_date":
-        return column.is_not(None)  # type: ignore[no-any-return]
-    return and_(column.is_not(None), func.btrim(column) != "")
+        return value.is_not(None)  # type: ignore[no-any-return]
+    return and_(value.is_not(None), func.btrim(value, BLANKS) != "")
