@@ -82,6 +82,12 @@ async def _new_redemption(world: ApiWorld) -> Request:
     return f"/members/{world.ids['member_a']}/redemptions", {"reward_id": world.ids["reward"]}
 
 
+async def _extension(world: ApiWorld) -> Request:
+    await world.hand.write("update lots set expires_at = activates_at + interval '30 days' where state = 'active'")
+    until = datetime.now(UTC) + timedelta(days=400)
+    return f"/members/{world.ids['member_a']}/extensions", {"until": until.isoformat(), "reason_code": "goodwill"}
+
+
 async def _redemption(world: ApiWorld) -> Request:
     path, body = await _new_redemption(world)
     redemption = await world.made("member_a", path, body)
@@ -192,6 +198,7 @@ EXPECTED: dict[str, Expected] = {
         at("/members/{member_a}/lots"),
         member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
     ),
+    "POST /api/v1/members/{member_id}/extensions": Expected(_extension, **ONLY_OPERATOR, operator=201),
     "POST /api/v1/members/{member_id}/redemptions": Expected(
         _new_redemption,
         member_a=202, member_b=404, partner_a=403, partner_b=403, staff=403, operator=202, auditor=403,

@@ -42,6 +42,7 @@ class Scope(StrEnum):
     CODES_READ = "codes:read"
     EARNING_CLAIM = "earning:claim"
     LEDGER_READ = "ledger:read"
+    LEDGER_WRITE = "ledger:write"
     SALES_READ = "sales:read"
     SALES_WRITE = "sales:write"
     RULES_READ = "rules:read"

@@ -15,12 +15,13 @@ _CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensu
 
 
 class EntryKind(StrEnum):
-    """What an entry does to the member's tokens."""
+    """What an entry does to the member's tokens; `extend` gives them more time, off chain, and moves none."""
 
     ISSUE = "issue"
     REVERSE = "reverse"
     REDEEM = "redeem"
     EXPIRE = "expire"
+    EXTEND = "extend"
 
 
 class ReasonCode(StrEnum):
@@ -158,12 +159,14 @@ def take_back(lot: Lot, tokens: int, policy: ReturnPolicy) -> Returned:
     )
 
 
-def entry_status(state: str, batch_state: str | None) -> str:
+def entry_status(state: str, batch_state: str | None, *, is_off_chain: bool = False) -> str:
     """One word for a statement: what the ledger decided or, once accepted, how far the chain has come.
 
     An order whose batch was superseded waits again; one whose batch is stuck was submitted, as far as the
-    member is concerned.
+    member is concerned. What never goes on chain is final at once.
     """
+    if is_off_chain:
+        return "final"
     if state != "accepted" or batch_state is None:
         return state
     return {"superseded": "accepted", "stuck": "submitted"}.get(batch_state, batch_state)

@@ -34,13 +34,13 @@ class Account(Base):
 class Entry(Base):
     """One line of a member's statement. `state` is what the ledger decided; the chain's progress is the batch's.
 
-    kind: issue | reverse | redeem | expire. state: pending | accepted | rejected | cancelled.
+    kind: issue | reverse | redeem | expire | extend. state: pending | accepted | rejected | cancelled.
     `record_salt` is published with the trail until erasure; `document_salt` never leaves.
     """
 
     __tablename__ = "entries"
     __table_args__ = (
-        CheckConstraint("kind in ('issue', 'reverse', 'redeem', 'expire')", name="kind"),
+        CheckConstraint("kind in ('issue', 'reverse', 'redeem', 'expire', 'extend')", name="kind"),
         CheckConstraint("state in ('pending', 'accepted', 'rejected', 'cancelled')", name="state"),
         CheckConstraint("tokens > 0", name="tokens"),
         Index("ix_entries_member_id_seq", "member_id", "seq"),
@@ -159,3 +159,16 @@ class LotNotice(Base):
     notice_days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     tokens: Mapped[Tokens]
     created_at: Mapped[CreatedAt]
+
+
+class LotExtension(Base):
+    """The life that an entry gave to a lot. The first one's `from_at` is what the lot's public record says."""
+
+    __tablename__ = "lot_extensions"
+    __table_args__ = (CheckConstraint("from_at < until_at", name="longer"),)
+
+    lot_entry_id: Mapped[Id] = mapped_column(ForeignKey("lots.entry_id"), primary_key=True)
+    entry_id: Mapped[Id] = mapped_column(ForeignKey("entries.id"), primary_key=True)
+    tokens: Mapped[Tokens]
+    from_at: Mapped[Instant]
+    until_at: Mapped[Instant]

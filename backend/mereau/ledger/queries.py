@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 from mereau.chain import queries_ledger as chain_queries
 from mereau.chain.queries_ledger import OrderState
 from mereau.core.db import ReadSession, WriteSession
-from mereau.ledger.domain import entry_status
+from mereau.ledger.domain import EntryKind, entry_status
 from mereau.ledger.models import Account, Entry, Lot
 from mereau.members import service as members
 from mereau.wallets import service as wallets
@@ -123,7 +123,9 @@ def _view(entry: Entry, expires_at: datetime | None, order: OrderState | None) -
         member_id=entry.member_id,
         partner_id=entry.partner_id,
         kind=entry.kind,
-        status=entry_status(entry.state, order.batch_state if order else None),
+        status=entry_status(
+            entry.state, order.batch_state if order else None, is_off_chain=entry.kind == EntryKind.EXTEND
+        ),
         tokens=entry.tokens,
         source_id=entry.source_id,
         source_reference=entry.source_reference,

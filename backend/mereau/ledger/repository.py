@@ -285,7 +285,9 @@ async def debits_of(session: Session, member_ids: Iterable[str]) -> list[str]:
     """Ids of the accepted debits of these members, however far they have come on chain."""
     rows = await session.scalars(
         select(Entry.id).where(
-            Entry.member_id == func.any(list(member_ids)), Entry.state == "accepted", Entry.kind != "issue"
+            Entry.member_id == func.any(list(member_ids)),
+            Entry.state == "accepted",
+            Entry.kind.in_(list(DEBIT_BUCKETS)),
         )
     )
     return list(rows)

@@ -10,7 +10,7 @@ from mereau.ledger.balances.queries import Standing
 from mereau.ledger.models import Lot
 from mereau.ledger.queries import Balance, EntryView
 
-EntryKind = Literal["issue", "reverse", "redeem", "expire"]
+EntryKind = Literal["issue", "reverse", "redeem", "expire", "extend"]
 EntryStatus = Literal[
     "pending", "accepted", "sealed", "submitted", "mined", "final", "rejected", "cancelled", "reorged"
 ]

@@ -94,7 +94,7 @@ async def expire(session: WriteSession, due: Due, now: datetime) -> int:
     for key in due.lot_ids:
         lot = book.lots[key]
         wallet = due.addresses[lot.member_id]
-        tokens = min(lot.remaining, left.get(wallet, 0)) if lot.state == "active" else 0
+        tokens = min(lot.remaining, left.get(wallet, 0)) if _is_over(lot, now) else 0
         if tokens > 0:
             left[wallet] -= tokens
             lines.append(_expiry(lot, wallet, tokens, now))
@@ -104,6 +104,11 @@ async def expire(session: WriteSession, due: Due, now: datetime) -> int:
     book.move((take for _, take in takes), "remaining", "expired")
     await posting.save(session, book)
     return sum(line.tokens for line in lines)
+
+
+def _is_over(lot: Lot, now: datetime) -> bool:
+    """Whether a lot's life is over; it may have been extended since it was found."""
+    return lot.state == "active" and lot.expires_at is not None and lot.expires_at <= now
 
 
 def _expiry(lot: Lot, wallet: bytes, tokens: int, now: datetime) -> Line:

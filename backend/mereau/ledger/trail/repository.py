@@ -11,7 +11,9 @@ from mereau.partners import service as partners
 
 _ENTRIES = text("""
     select e.id, e.kind, e.partner_id, e.wallet, e.tokens, e.rule, e.reason_code, e.source_id, e.source_reference,
-           e.document_salt, e.record_salt, e.occurred_at, l.expires_at
+           e.document_salt, e.record_salt, e.occurred_at,
+           coalesce((select min(x.from_at) from lot_extensions x where x.lot_entry_id = l.entry_id), l.expires_at)
+             as expires_at
     from entries e left join lots l on l.entry_id = e.id
     where e.id = any(:ids) and e.record_salt is not null and e.document_salt is not null
 """)

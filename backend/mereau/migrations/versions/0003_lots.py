@@ -25,6 +25,7 @@ def upgrade() -> None:
     )
     _programs()
     _notices()
+    _extensions()
 
 
 def _programs() -> None:
@@ -56,7 +57,30 @@ def _notices() -> None:
     )
 
 
+def _extensions() -> None:
+    op.drop_constraint(op.f("ck_entries_kind"), "entries")
+    op.create_check_constraint(
+        op.f("ck_entries_kind"), "entries", "kind in ('issue', 'reverse', 'redeem', 'expire', 'extend')"
+    )
+    op.create_table(
+        "lot_extensions",
+        sa.Column("lot_entry_id", sa.Text(), nullable=False),
+        sa.Column("entry_id", sa.Text(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column("from_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("from_at < until_at", name=op.f("ck_lot_extensions_longer")),
+        sa.ForeignKeyConstraint(["entry_id"], ["entries.id"], name=op.f("fk_lot_extensions_entry_id")),
+        sa.ForeignKeyConstraint(["lot_entry_id"], ["lots.entry_id"], name=op.f("fk_lot_extensions_lot_entry_id")),
+        sa.PrimaryKeyConstraint("lot_entry_id", "entry_id", name=op.f("pk_lot_extensions")),
+    )
+
+
 def downgrade() -> None:
+    op.drop_table("lot_extensions")
+    op.execute("delete from entries where kind = 'extend'")
+    op.drop_constraint(op.f("ck_entries_kind"), "entries")
+    op.create_check_constraint(op.f("ck_entries_kind"), "entries", "kind in ('issue', 'reverse', 'redeem', 'expire')")
     op.drop_table("lot_notices")
     for constraint in ("one_activation", "one_expiry"):
         op.drop_constraint(op.f(f"ck_programs_{constraint}"), "programs")
