@@ -129,7 +129,9 @@ def wrong_values(value: Any) -> tuple[str, ...]:
         return NO_INTEGERS
     if isinstance(value, str):
         return NO_STRINGS
-    return NO_LISTS if isinstance(value, list) else NO_OBJECTS
+    if isinstance(value, list):
+        return tuple(raw for raw in NO_LISTS if raw != "[1]" or not value or not isinstance(value[0], int))
+    return NO_OBJECTS
 
 
 def fields(body: dict[str, Any]) -> Iterator[Hostile]:
