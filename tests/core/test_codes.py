@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mereau.core.codes import CODE_BYTES, CODE_LENGTH, digest_of, format_code
+from mereau.core.codes import CODE_BYTES, CODE_LENGTH, digest_of, format_code, respell
 
 
 @given(st.binary(min_size=CODE_BYTES, max_size=CODE_BYTES))
@@ -16,6 +16,7 @@ def test_a_code_is_found_however_it_is_typed(secret: bytes) -> None:
     assert len(plain) == CODE_LENGTH
     for typed in (code, code.lower(), plain, plain.replace("0", "O").replace("1", "l"), " ".join(plain)):
         assert digest_of(typed) == hashlib.sha256(plain.encode()).digest()
+        assert respell(typed) == code
 
 
 @given(st.sets(st.binary(min_size=CODE_BYTES, max_size=CODE_BYTES), min_size=2, max_size=2))
@@ -28,6 +29,7 @@ def test_two_secrets_are_two_codes(secrets: set[bytes]) -> None:
 )
 def test_what_is_no_code_has_no_digest(text: str) -> None:
     assert digest_of(text) is None
+    assert respell(text) is None
 
 
 @pytest.mark.parametrize("length", [0, 9, 11])

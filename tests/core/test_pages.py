@@ -29,3 +29,12 @@ def test_the_policy_lets_in_our_style_alone() -> None:
     assert response.status_code == 404
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "no-referrer"
+
+
+def test_wide_tables_stay_on_the_paper_and_on_the_screen() -> None:
+    """Ids are words without an end: unbroken they push the last columns off the sheet."""
+    (style,) = re.findall(r"<style>(.*?)</style>", page("en", "Title", ""), flags=re.DOTALL)
+    screen, _, paper = style.partition("@media print")
+    assert "td{overflow-wrap:anywhere}" in screen
+    assert "main{overflow-x:auto}" in screen
+    assert "table{min-width:0}" in paper

@@ -34,8 +34,17 @@ def format_code(secret: bytes) -> str:
     """The code of exactly 10 bytes, such as `7K2M-9QRT-4VWX-0Z1A`."""
     if len(secret) != CODE_BYTES:
         raise ValueError(f"a code has {CODE_BYTES} bytes")
-    code = spell(int.from_bytes(secret), CODE_LENGTH)
+    return _grouped(spell(int.from_bytes(secret), CODE_LENGTH))
+
+
+def _grouped(code: str) -> str:
     return "-".join(code[start : start + _GROUP] for start in range(0, CODE_LENGTH, _GROUP))
+
+
+def respell(typed: str) -> str | None:
+    """A code as `format_code` wrote it, in whatever case and grouping it was typed; None for what is no code."""
+    meant = plain_code(typed, CODE_LENGTH)
+    return None if meant is None else _grouped(meant)
 
 
 def digest_of(code: str) -> bytes | None:

@@ -12,12 +12,13 @@ from starlette.responses import Response
 Language = Annotated[Literal["fr", "en"], Query(alias="lang", description="Language of the texts.")]
 
 _STYLE: Final = """\
-body{font:1.05rem/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}
-:root{color:#1b1b1b;background:#fff}
-h1{font-size:1.5rem}table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:600;padding:.5rem 0}
+body{font:1.05rem/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem}
+:root{color:#1b1b1b;background:#fff}main{overflow-x:auto}h1,p{max-width:46rem}h1,td{overflow-wrap:anywhere}
+h1{font-size:1.5rem}table{border-collapse:collapse;width:100%;min-width:52rem;margin-bottom:1.5rem}
+caption{text-align:left;font-weight:600;padding:.5rem 0}
 th,td{border-bottom:1px solid #767676;padding:.3rem .5rem;text-align:left;vertical-align:top}
-td.number,th.number{text-align:right}
-@media print{body{margin:0;max-width:none;font-size:10pt}tr{break-inside:avoid}nav{display:none}}
+td.number{text-align:right}
+@media print{body{margin:0;max-width:none;font-size:9pt}table{min-width:0}tr{break-inside:avoid}nav{display:none}}
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS: Final = {

@@ -35,8 +35,8 @@ class GoodsFigures:
 
 
 _ACTIVATE: Final[Mapping[Language, str]] = {
-    "fr": "Pour activer ce que promet cet objet, saisissez son code dans votre espace membre.",
-    "en": "To activate what this object promises, enter its code in your member space.",
+    "fr": "Pour activer ce que promet cet objet, saisissez ce code dans votre espace membre :",
+    "en": "To activate what this object promises, enter this code in your member space:",
 }
 _END: Final[Mapping[Language, str]] = {
     "fr": "Rapportez-le quand il ne sert plus, en boutique : il sera réemployé ou recyclé.",
@@ -49,11 +49,12 @@ _UNKNOWN: Final[Mapping[Language, tuple[str, str]]] = {
 _OTHER: Final[Mapping[Language, tuple[Language, str]]] = {"fr": ("en", "English"), "en": ("fr", "Français")}
 
 
-def landing(story: Story, language: Language) -> tuple[str, str]:
-    """(title, HTML) of the page that an object's code opens."""
+def landing(story: Story, code: str, language: Language) -> tuple[str, str]:
+    """(title, HTML) of the page that an object's code opens; it says nothing of what became of the object."""
     name, text = (story.name_fr, story.text_fr) if language == "fr" else (story.name_en, story.text_en)
     told = "".join(f"<p>{escape(part)}</p>" for part in (text or "").split("\n") if part.strip())
-    return name, f"{told}<p>{_ACTIVATE[language]}</p><p>{_END[language]}</p>{_switch(language)}"
+    activate = f"<p>{_ACTIVATE[language]} <strong>{escape(code)}</strong></p>"
+    return name, f"{told}{activate}<p>{_END[language]}</p>{_switch(language)}"
 
 
 def unknown(language: Language) -> tuple[str, str]:

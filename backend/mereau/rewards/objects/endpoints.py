@@ -151,10 +151,10 @@ async def get_figures(
 @router.get("/o/{code}", include_in_schema=False)
 async def landing(code: str, session: Reads, language: Language = "fr") -> Response:
     """What the QR code on an object opens, for anybody who holds it; every wrong code is one page."""
-    story = await service.story(session, code)
-    if story is None:
+    story, spelled = await service.story(session, code), codes.respell(code)
+    if story is None or spelled is None:
         return answer_html(page(language, *domain.unknown(language)), status=404)
-    return answer_html(page(language, *domain.landing(story, language)))
+    return answer_html(page(language, *domain.landing(story, spelled, language)))
 
 
 def _base_url(request: Request) -> str:

@@ -36,7 +36,8 @@ _YES: Final[Mapping[Language, str]] = {"fr": "oui", "en": "yes"}
 _TITLES: Final[Mapping[Language, str]] = {"fr": "Liste de préparation", "en": "Pick list"}
 _SHELF: Final[Mapping[Language, str]] = {"fr": "À prendre en rayon", "en": "To take from the shelves"}
 _PARCELS: Final[Mapping[Language, str]] = {"fr": "Colis", "en": "Parcels"}
-_PAGE_COLUMNS: Final = 9
+_SHELF_COLUMNS: Final = 6
+_PARCEL_COLUMN: Final = 8
 
 
 def pick_key(pick: Pick) -> tuple[str, SizeKey, str, str, str]:
@@ -95,7 +96,7 @@ def sections(
 ) -> Iterator[tuple[str, Sequence[str], list[tuple[str | int | None, ...]]]]:
     """(caption, columns, lines) of the page: the shelves first, then parcel by parcel, without addresses."""
     columns = _HEADERS[language]
-    yield _SHELF[language], columns[:6], list(shelf_totals(picks, language))
+    yield _SHELF[language], columns[:_SHELF_COLUMNS], list(shelf_totals(picks, language))
     by_parcel = sorted(picks, key=lambda pick: (pick.delivery_id, pick_key(pick)))
-    lines = [cells(pick, language)[:_PAGE_COLUMNS] for pick in by_parcel]
-    yield _PARCELS[language], columns[:_PAGE_COLUMNS], lines
+    lines = [(pick.delivery_id, *cells(pick, language)[:_PARCEL_COLUMN]) for pick in by_parcel]
+    yield _PARCELS[language], (columns[_PARCEL_COLUMN], *columns[:_PARCEL_COLUMN]), lines
