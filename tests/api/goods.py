@@ -104,7 +104,8 @@ async def marked(world: ApiWorld, delivery_id: str) -> str:
 
 
 async def shipped_object(world: ApiWorld) -> str:
-    """The code of an object that has left; one for all."""
+    """The code of an object that has left; one for all, out again each time."""
+    await world.hand.write("update goods_objects set taken_back_at = null, outcome = null")
     if "shipped_code" not in world.ids:
         delivery_id = await cleared(world)
         world.ids["shipped_code"] = await marked(world, delivery_id)
@@ -261,8 +262,7 @@ async def _transfer(world: ApiWorld) -> Request:
 
 
 async def _take_back(world: ApiWorld) -> Request:
-    code = await marked(world, await ordered(world))
-    return f"/objects/{code}/take-back", {"outcome": "recycled"}
+    return f"/objects/{await shipped_object(world)}/take-back", {"outcome": "recycled"}
 
 
 async def _landing(world: ApiWorld) -> Request:

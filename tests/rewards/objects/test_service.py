@@ -102,11 +102,11 @@ async def test_a_code_tells_what_the_object_is_and_not_whose(workshop: Workshop)
 
 def test_a_page_escapes_what_it_says() -> None:
     story = Story("<b>Tee</b>", "Tee", "Du <i>coton</i>\n\nLavable", "Cotton")
-    title, body = landing(story, "fr")
+    title, body = landing(story, "7K2M", "fr")
     assert title == "<b>Tee</b>"
     assert "<p>Du &lt;i&gt;coton&lt;/i&gt;</p><p>Lavable</p>" in body
     assert 'href="?lang=en"' in body
-    assert landing(story, "en")[0] == "Tee"
+    assert landing(story, "7K2M", "en")[0] == "Tee"
     assert unknown("fr")[0] == "Code inconnu"
     assert unknown("en")[0] == "Unknown code"
 

@@ -18,13 +18,16 @@ MediaType = Literal["application/pdf", "image/png", "image/jpeg"]
 
 OPEN: Final = frozenset({"ordered", "prepared"})
 """Nothing has left the workshop: a delivery may still be cancelled."""
+OUT: Final = frozenset({"shipped", "delivered"})
+"""It is on its way to its member, or there."""
 ENDED: Final = frozenset({"delivered", "returned", "cancelled"})
 _FROM: Final[Mapping[Step, frozenset[str]]] = {
     "prepared": frozenset({"ordered"}),
     "shipped": frozenset({"prepared"}),
     "delivered": frozenset({"shipped"}),
-    "returned": frozenset({"shipped", "delivered"}),
+    "returned": OUT,
 }
+_WAY: Final = ("ordered", "prepared", "shipped", "delivered", "returned")
 _MAGIC: Final[Mapping[MediaType, bytes]] = {
     "application/pdf": b"%PDF-",
     "image/png": b"\x89PNG\r\n\x1a\n",
@@ -77,6 +80,11 @@ class Standing:
 def may_pass(proof: str) -> bool:
     """Whether nothing needs a proof, or it is approved."""
     return proof in {"none", "approved"}
+
+
+def has_taken(state: str, step: Step) -> bool:
+    """Whether a delivery stands where the step leads, or further on its way."""
+    return state in _WAY and _WAY.index(state) >= _WAY.index(step)
 
 
 def hindrance(standing: Standing, step: Step) -> tuple[str, str] | None:

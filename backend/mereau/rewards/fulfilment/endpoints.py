@@ -1,6 +1,7 @@
 """Endpoints of deliveries."""
 
 from functools import partial
+from mimetypes import guess_extension
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -140,7 +141,7 @@ async def erase_address(
 def answer_file(file: DeliveryFile) -> Response:
     """A stored file, to be saved and never to be run in a browser."""
     headers = {
-        "Content-Disposition": f'attachment; filename="{file.id}"',
+        "Content-Disposition": f'attachment; filename="{file.id}{guess_extension(file.media_type)}"',
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }

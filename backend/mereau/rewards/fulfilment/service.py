@@ -180,7 +180,7 @@ async def take_step(
     shall not be given away again. Locks deliveries, redemptions, variants.
     """
     parcels, locked = await _those_of(session, passage, partner_id)
-    moving = [parcel for parcel in parcels if locked[parcel.delivery_id].state != passage.step]
+    moving = [parcel for parcel in parcels if not domain.has_taken(locked[parcel.delivery_id].state, passage.step)]
     errors = [
         FieldError(f"/deliveries/{place}", *found)
         for place, parcel in enumerate(moving)

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from mereau.core.schemas import AmountMinor, ExternalId, Label, Name, ObjectId, Prose, Request, Resource
 from mereau.rewards.goods.domain import PIECES_MAX, VARIANTS_MAX, GoodsDraft, MovementKind, VariantDraft
@@ -11,7 +12,6 @@ from mereau.rewards.goods.models import GoodsMovement, GoodsVariant
 from mereau.rewards.goods.service import StockedGoods
 
 Pieces = Annotated[int, Field(ge=0, le=PIECES_MAX)]
-PositivePieces = Annotated[int, Field(ge=1, le=PIECES_MAX)]
 
 
 class VariantCreate(Request):
@@ -73,8 +73,15 @@ class MovementCreate(Request):
 
     sku: Label
     kind: Literal["received", "counted", "written_off"]
-    pieces: Pieces
+    pieces: Pieces = Field(description="0 is for a count that found nothing.")
     reason: Name
+
+    @field_validator("pieces")
+    @classmethod
+    def _some(cls, pieces: int, read: ValidationInfo) -> int:
+        if pieces == 0 and read.data.get("kind") != "counted":
+            raise PydanticCustomError("too_small", "Nothing would be moved")
+        return pieces
 
 
 class VariantOut(Resource):

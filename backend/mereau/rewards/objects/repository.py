@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import exists, select, text, update
 
 from mereau.core.db import ReadSession, WriteSession
-from mereau.rewards.fulfilment.models import DeliveryLine
+from mereau.rewards.fulfilment.domain import OUT
+from mereau.rewards.fulfilment.models import Delivery, DeliveryLine
 from mereau.rewards.goods.models import Goods, GoodsVariant
 from mereau.rewards.objects.domain import GoodsFigures, Outcome, Story
 from mereau.rewards.objects.models import GoodsObject
@@ -22,17 +23,21 @@ _FIGURES = text("""
             -sum(on_hand_change) filter (where kind = 'shipped') as shipped,
             sum(on_hand_change) filter (where kind = 'returned') as returned
         from goods_movements join goods_variants on goods_variants.id = goods_movements.variant_id
-        where tstzrange(:since, :until) @> at
+        where at >= :since and at < :until
         group by goods_variants.goods_id
     ) as moved on moved.goods_id = goods.id
     left join (
         select goods_variants.goods_id,
-            count(*) filter (where tstzrange(:since, :until) @> activated_at) as activated,
-            count(*) filter (where outcome = 'reused' and tstzrange(:since, :until) @> taken_back_at) as reused,
-            count(*) filter (where outcome = 'recycled' and tstzrange(:since, :until) @> taken_back_at) as recycled,
-            count(*) filter (where outcome = 'upcycled' and tstzrange(:since, :until) @> taken_back_at) as upcycled,
-            count(*) filter (where outcome = 'discarded' and tstzrange(:since, :until) @> taken_back_at) as discarded
-        from goods_objects join goods_variants on goods_variants.id = goods_objects.variant_id
+            count(*) filter (where was_activated) as activated,
+            count(*) filter (where outcome = 'reused') as reused,
+            count(*) filter (where outcome = 'recycled') as recycled,
+            count(*) filter (where outcome = 'upcycled') as upcycled,
+            count(*) filter (where outcome = 'discarded') as discarded
+        from (
+            select variant_id, activated_at >= :since and activated_at < :until as was_activated,
+                case when taken_back_at >= :since and taken_back_at < :until then outcome end as outcome
+            from goods_objects
+        ) as seen join goods_variants on goods_variants.id = seen.variant_id
         group by goods_variants.goods_id
     ) as made on made.goods_id = goods.id
     where cast(:partner_id as text) is null or goods.partner_id = :partner_id
@@ -101,9 +106,10 @@ async def take_back(
     session: WriteSession, digest: bytes, partner_id: str | None, outcome: Outcome, now: datetime
 ) -> GoodsObject | None:
     """Take an object back, once; None where no such object of the partner is still out. Locks it."""
+    is_out = exists().where(Delivery.id == GoodsObject.delivery_id, Delivery.state.in_(sorted(OUT)))
     statement = (
         update(GoodsObject)
-        .where(GoodsObject.code_digest == digest, GoodsObject.taken_back_at.is_(None))
+        .where(GoodsObject.code_digest == digest, GoodsObject.taken_back_at.is_(None), is_out)
         .values(taken_back_at=now, outcome=outcome)
         .returning(GoodsObject)
         .execution_options(populate_existing=True)

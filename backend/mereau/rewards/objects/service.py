@@ -19,7 +19,7 @@ from mereau.members import service as members
 from mereau.outbox import service as outbox
 from mereau.outbox.service import Event
 from mereau.rewards.fulfilment import repository as deliveries
-from mereau.rewards.fulfilment.domain import OPEN
+from mereau.rewards.fulfilment.domain import OPEN, OUT
 from mereau.rewards.objects import repository
 from mereau.rewards.objects.domain import GoodsFigures, Outcome, Story
 from mereau.rewards.objects.errors import ActivatedError, AlreadyMarkedError
@@ -110,7 +110,7 @@ async def activate(session: WriteSession, code: str, member_id: str, now: dateti
     if found.activated_at is not None:
         return found
     delivery = await deliveries.delivery(session, found.delivery_id, EVERYTHING)
-    if delivery is None or delivery.state not in {"shipped", "delivered"}:
+    if delivery is None or delivery.state not in OUT:
         raise _unknown()
     found.activated_at = now
     await session.flush()
@@ -169,7 +169,8 @@ async def take_back(
 ) -> GoodsObject:
     """Take an object back at the end of its life; `object.taken_back` is published once, for its owner.
 
-    NotFoundError for every code that is no object of the partner's, or came back before. Locks the object.
+    NotFoundError for every code that is no object of the partner's, came back before, or never left: what it
+    earns is for what was given away. Locks the object.
     """
     found = await repository.take_back(session, _digest(code), partner_id, outcome, now)
     if found is None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from mereau.auth.domain import EVERYTHING, Reach
 from mereau.core.db import ReadSession, WriteSession
-from mereau.core.errors import ForbiddenError, NotFoundError
+from mereau.core.errors import FieldError, ForbiddenError, InvalidInputError, NotFoundError
 from mereau.core.ids import new_id
 from mereau.journal import service as journal
 from mereau.outbox import service as outbox
@@ -67,9 +67,13 @@ async def decide(
 ) -> DeliveryProof:
     """Approve a proof, or refuse it with remarks; the same decision again changes nothing.
 
-    NotFoundError for what the caller may not see; ForbiddenError for a member where the operator decides;
-    ProofDecidedError where it was decided otherwise. Locks the delivery.
+    InvalidInputError for a refusal without remarks; NotFoundError for what the caller may not see; ForbiddenError
+    for a member where the operator decides; ProofDecidedError where it was decided otherwise, ProofNotNeededError
+    where the delivery was cancelled meanwhile. Locks the delivery.
     """
+    if not is_approved and remarks is None:
+        error = FieldError("/remarks", "required", "Say what is wrong with it.")
+        raise InvalidInputError("A refusal needs remarks.", errors=[error])
     found = await get(session, proof_id, reach)
     delivery = await deliveries.delivery(session, found.delivery_id, reach, lock=True)
     proof = await get(session, proof_id, reach)
@@ -80,6 +84,8 @@ async def decide(
         return proof
     if proof.state != "submitted":
         raise ProofDecidedError(f"The proof is {proof.state}.")
+    if delivery.state not in OPEN:
+        raise ProofNotNeededError(f"The delivery is {delivery.state}.")
     proof.state, proof.remarks, proof.decided_by_key_id, proof.decided_at = state, remarks, actor, now
     delivery.proof = state
     await session.flush()
