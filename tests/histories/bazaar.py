@@ -287,6 +287,5 @@ async def begin(bazaar: Bazaar, seed: int, expirable: ExpirableReader, *, policy
 
 
 async def end(history: History) -> None:
-    """No rule of this history is active for the next, and none of its tokens keeps the jobs of the next busy."""
+    """No rule of this history is active for the next."""
     await history.bazaar.write("update earning_rules set status = 'inactive' where status = 'active'")
-    await history.bazaar.write("update lots set expires_at = null where expires_at is not null and remaining > 0")
