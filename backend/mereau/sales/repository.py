@@ -66,6 +66,8 @@ _LINE_COLUMNS = (
 )  # fmt: skip
 
 
+# Most lines have none, and psycopg takes ten times as long to write an empty list as this.
+_NO_LABELS = "{}"
 _CREDIT_COLUMNS = ("entry_id", "line_number", "sale_id", "rule", "tokens", "reversed_tokens")
 
 
@@ -188,8 +190,9 @@ def _lines(rows: Iterable[SaleRow]) -> Iterable[Sequence[object]]:
     for row in rows:
         shares = zip(row.draft.lines, row.line_eligible_minor, row.line_tokens, strict=True)
         for number, (line, eligible_minor, tokens) in enumerate(shares, 1):
+            labels = list(line.labels) if line.labels else _NO_LABELS
             yield (
-                row.id, number, line.sku, line.category, line.brand, list(line.labels), line.quantity,
-                line.unit_price_micro, line.amount_minor, line.discount_minor, line.tax_minor, line.eligible,
+                row.id, number, line.sku, line.category, line.brand, labels, line.quantity, line.unit_price_micro,
+                line.amount_minor, line.discount_minor, line.tax_minor, line.eligible,
                 eligible_minor, tokens, 0, 0,
             )  # fmt: skip

@@ -20,7 +20,7 @@ from mereau.earning.limits.service import Counters, Moment, keys_for
 from mereau.earning.rules.service import active_rules
 from mereau.ledger import service as ledger
 from mereau.programs import service as programs
-from mereau.programs.models import Program
+from mereau.programs.lives.domain import Lives
 from mereau.programs.settings.service import lives_of
 
 
@@ -45,7 +45,7 @@ class Valuer:
         usage = self.counters.usage
         for key, count in outcome.counts.items():
             usage[key] = usage.get(key, Count()) + count
-        if buyer_id is not None:
+        if buyer_id is not None and not self.members[buyer_id].has_bought:
             self.members[buyer_id] = replace(self.members[buyer_id], has_bought=True)
 
     async def keep(self, session: WriteSession, outcomes: Iterable[Outcome], now: datetime) -> None:
@@ -83,10 +83,10 @@ async def read_valuer(
 
 
 def credit_of(
-    occasion: Occasion, fired: Fired, entry_id: str, program: Program, now: datetime, *, reason_code: str
+    occasion: Occasion, fired: Fired, entry_id: str, lives: Lives, now: datetime, *, reason_code: str
 ) -> ledger.Credit:
     """The ledger's credit for what one rule gives; the rule's issuing partner pays where the occasion has none."""
-    activates_at, expires_at = life_by_rule(fired.rule.spec, lives_of(program), occasion.occurred_at, now)
+    activates_at, expires_at = life_by_rule(fired.rule.spec, lives, occasion.occurred_at, now)
     return ledger.Credit(
         entry_id=entry_id,
         member_id=occasion.member.id if occasion.member else "",
@@ -139,30 +139,28 @@ async def award(session: WriteSession, occasions: Sequence[Occasion], now: datet
     rules = await active_rules(session, trigger)
     if not rules:
         return [Awarded(None) for _ in occasions]
-    program = await programs.current(session)
+    lives = lives_of(await programs.current(session))
     fresh = await repository.claim(session, [(_claim(occasion), occasion.occurred_at) for occasion in occasions], now)
     first = {claim: place for place, claim in reversed(list(enumerate(map(_claim, occasions)))) if claim in fresh}
     mine = [occasions[place] for place in sorted(first.values())]
     moments = [(_member_id(occasion), occasion.occurred_at) for occasion in mine]
-    valuer = await open_valuer(session, rules, moments, ZoneInfo(program.time_zone))
+    valuer = await open_valuer(session, rules, moments, lives.tz)
     results = [Awarded(None, duplicate=True)] * len(occasions)
     credits_: list[ledger.Credit] = []
     for place in sorted(first.values()):
-        results[place] = _judge(valuer, occasions[place], program, now, credits_)
+        results[place] = _judge(valuer, occasions[place], lives, now, credits_)
     await valuer.keep(session, [result.outcome for result in results if result.outcome], now)
     await ledger.credit(session, credits_, now)
     return results
 
 
-def _judge(
-    valuer: Valuer, occasion: Occasion, program: Program, now: datetime, credits_: list[ledger.Credit]
-) -> Awarded:
+def _judge(valuer: Valuer, occasion: Occasion, lives: Lives, now: datetime, credits_: list[ledger.Credit]) -> Awarded:
     known = replace(occasion, member=valuer.member(_member_id(occasion)))
     outcome = valuer.value(known)
     valuer.count(outcome)
     entry_ids = new_entry_ids(len(outcome.fired), now)
     credits_ += [
-        credit_of(known, fired, entry_id, program, now, reason_code="bonus")
+        credit_of(known, fired, entry_id, lives, now, reason_code="bonus")
         for fired, entry_id in zip(outcome.fired, entry_ids, strict=True)
     ]
     return Awarded(outcome, tuple(entry_ids))

@@ -20,7 +20,8 @@ from mereau.journal import service as journal
 from mereau.ledger import service as ledger
 from mereau.outbox import service as outbox
 from mereau.programs import service as programs
-from mereau.programs.models import Program
+from mereau.programs.lives.domain import Lives
+from mereau.programs.settings.service import lives_of
 from mereau.sales import repository
 from mereau.sales.domain import RecordedSale, SaleAward, SaleDraft, inputs_digest, refusal
 from mereau.sales.repository import AwardRow, Key, SaleRow
@@ -62,10 +63,10 @@ async def record_sales(session: WriteSession, drafts: Sequence[SaleDraft], now: 
             if outcomes[i] is None:
                 valuer.count(sale.outcome, buyer_id=drafts[i].member_id)
                 valued[key] = sale
-    recorded |= await _write(session, valued, valuer, program, now)
+    recorded |= await _write(session, valued, valuer, lives_of(program), now)
     for i, digest in digests.items():
         if outcomes[i] is None:
-            outcomes[i] = _outcome(drafts[i], digest, recorded)
+            outcomes[i] = _outcome(drafts[i], digest, recorded, first=new.get(_key(drafts[i])) == i)
     return [outcome for outcome in outcomes if outcome is not None]
 
 
@@ -84,7 +85,7 @@ async def assign_sale(session: WriteSession, sale_id: str, draft: SaleDraft, now
     await repository.assign(session, sale.row)
     await valuer.keep(session, [sale.outcome], now)
     await note_steps(session, _steps([sale]))
-    await ledger.credit(session, list(_credits(sale, program, now)), now)
+    await ledger.credit(session, list(_credits(sale, lives_of(program), now)), now)
     return _recorded(sale.row)
 
 
@@ -135,7 +136,7 @@ def _value(sale_id: str, draft: SaleDraft, digest: bytes, valuer: Valuer, now: d
 
 
 async def _write(
-    session: WriteSession, valued: dict[Key, _Valued], valuer: Valuer, program: Program, now: datetime
+    session: WriteSession, valued: dict[Key, _Valued], valuer: Valuer, lives: Lives, now: datetime
 ) -> _Recorded:
     """Insert, count, credit and announce new sales; those that a running twin took are read back instead."""
     if not valued:
@@ -145,7 +146,7 @@ async def _write(
     await _announce(session, [sale.row for sale in fresh.values()], now)
     await valuer.keep(session, [sale.outcome for sale in fresh.values()], now)
     await note_steps(session, _steps(fresh.values()))
-    credits_ = [credit for sale in fresh.values() for credit in _credits(sale, program, now)]
+    credits_ = [credit for sale in fresh.values() for credit in _credits(sale, lives, now)]
     if credits_:
         await ledger.credit(session, credits_, now)
     written = {key: (_recorded(sale.row), sale.row.digest) for key, sale in fresh.items()}
@@ -159,9 +160,9 @@ def _steps(sales: Iterable[_Valued]) -> Iterator[tuple[str, CounterKey]]:
         yield from ((sale.row.id, key) for key, count in sale.outcome.counts.items() if count.seen)
 
 
-def _credits(sale: _Valued, program: Program, now: datetime) -> Iterator[ledger.Credit]:
+def _credits(sale: _Valued, lives: Lives, now: datetime) -> Iterator[ledger.Credit]:
     for fired, share in zip(sale.outcome.fired, sale.row.awards, strict=True):
-        yield credit_of(sale.occasion, fired, share.award.entry_id, program, now, reason_code="sale")
+        yield credit_of(sale.occasion, fired, share.award.entry_id, lives, now, reason_code="sale")
 
 
 def _recorded(row: SaleRow) -> RecordedSale:
@@ -192,13 +193,11 @@ async def _announce(session: WriteSession, rows: Sequence[SaleRow], now: datetim
     await outbox.publish(session, events, now)
 
 
-def _outcome(draft: SaleDraft, digest: bytes, recorded: _Recorded) -> SaleOutcome:
+def _outcome(draft: SaleDraft, digest: bytes, recorded: _Recorded, *, first: bool) -> SaleOutcome:
     """The recorded sale for the first draft of a reference, the same as a duplicate for those after it."""
-    key = _key(draft)
-    sale, known_digest = recorded[key]
+    sale, known_digest = recorded[_key(draft)]
     if digest != known_digest:
         return RecordedOtherwiseError(
             f"The partner's sale {draft.external_id} is already recorded with other content, as {sale.id}."
         )
-    recorded[key] = (replace(sale, duplicate=True), known_digest)
-    return sale
+    return sale if first or sale.duplicate else replace(sale, duplicate=True)

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from mereau.core.db import ReadSession
 from mereau.core.errors import FieldError, InvalidInputError
@@ -18,6 +17,7 @@ from mereau.earning.rules.service import active_rules, compiled, get_rule, read_
 from mereau.ledger.service import Credit
 from mereau.members import queries as members
 from mereau.programs import service as programs
+from mereau.programs.settings.service import lives_of
 
 NEWCOMER: Final = "newcomer"
 """Who stands in where no member is named: nobody's tier, no segment, nothing used."""
@@ -64,15 +64,14 @@ async def simulate(
     that could not be activated, NotFoundError for a stored one that is not there, NoActiveRuleError where
     nothing is there to judge.
     """
-    program = await programs.current(session)
-    zone = ZoneInfo(program.time_zone)
+    lives = lives_of(await programs.current(session))
     rules = await _rules(session, occasion.trigger, rule_id, trial)
     who = member_id or NEWCOMER
-    valuer = await read_valuer(session, rules, [(who, occasion.occurred_at)], zone)
+    valuer = await read_valuer(session, rules, [(who, occasion.occurred_at)], lives.tz)
     known = replace(occasion, member=valuer.member(who) or MemberFacts(who))
     outcome = valuer.value(known)
     reason_code = "sale" if occasion.trigger == "sale" else "bonus"
-    credits_ = [credit_of(known, fired, "", program, now, reason_code=reason_code) for fired in outcome.fired]
+    credits_ = [credit_of(known, fired, "", lives, now, reason_code=reason_code) for fired in outcome.fired]
     return Simulated(outcome, credits_)
 
 
