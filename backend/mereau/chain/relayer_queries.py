@@ -262,11 +262,11 @@ async def attempts_of(session: AsyncSession, batch_id: str) -> list[tuple[bytes,
     return [(row.hash, row.sender, row.nonce) for row in rows]
 
 
-async def exists_open_up_to(session: AsyncSession, seq: int) -> bool:
-    """Whether a batch with this seq or an earlier one is still without outcome."""
+async def exists_revocable_up_to(session: AsyncSession, seq: int) -> bool:
+    """Whether a batch with this seq or an earlier one has no outcome, or one that a reorganisation may take back."""
     return (
         await session.scalar(
-            select(Batch.seq).where(Batch.seq <= seq, Batch.state.in_(("sealed", "submitted"))).limit(1)
+            select(Batch.seq).where(Batch.seq <= seq, Batch.state.in_(("sealed", "submitted", "mined"))).limit(1)
         )
         is not None
     )

@@ -73,7 +73,7 @@ class ChainState:
 
 @dataclass
 class Deferrals:
-    """Orders that failed while earlier batches were in flight, with the newest of those: they may help yet.
+    """Orders that failed while earlier batches were not final, with the newest of those: they may help yet.
 
     Kept in memory only: a restart costs one more simulation.
     """
@@ -264,11 +264,16 @@ class Sealer:
         return await self._reject(culprits, str(revert)) if culprits else 0
 
     async def _deferred(self, order: QueuedOrder) -> bool:
+        """Whether a batch from before the order's first failure may still help it.
+
+        A rejection is for ever, so that it rests on what is final alone: the node may just have forgotten a block
+        that the mirror still holds for true.
+        """
         async with snapshot(self._engine) as session:
             fence = self.deferrals.fences.get(order.id)
             if fence is None:
                 fence = await queries.newest_seq(session)
-            waits = await queries.exists_open_up_to(session, fence)
+            waits = await queries.exists_revocable_up_to(session, fence)
         if waits:
             self.deferrals.fences[order.id] = fence
         return waits

@@ -38,7 +38,7 @@ async def call(desk: Desk, function: Any, *args: Any) -> Any:
 async def test_a_batch_is_sealed_with_all_of_its_orders_or_not_at_all(desk: Desk) -> None:
     ids = await desk.enqueue(*(desk.order(OrderKind.ISSUE, desk.member(number), 1) for number in range(2)))
     await call(desk, store.reject, [(ids[1], "no")])
-    with pytest.raises(RuntimeError, match="left the queue"):
+    with pytest.raises(store.OrdersWithdrawnError):
         await seal(desk, batch_of(desk, *ids))
     assert await desk.batches() == []
     assert await desk.states() == {ids[0]: "queued", ids[1]: "rejected"}
@@ -109,5 +109,5 @@ async def test_a_fresh_database_has_no_mirror_and_no_batches(desk: Desk) -> None
         mirror = await queries.mirror_view(session)
         assert (mirror.head_number, mirror.final_number, mirror.frozen_reason) == (-1, -1, None)
         assert await queries.newest_seq(session) == 0
-        assert not await queries.exists_open_up_to(session, 10)
+        assert not await queries.exists_revocable_up_to(session, 10)
         assert (await queries.waiting(session, (), 10))[0] == 0
