@@ -201,7 +201,7 @@ async def assign(
     await repository.save(session, [row])
     figures: Mapping[str, object] = {"set_version": there.version}
     await tell(session, [Change(member_id, source, tier.id, direction, "assignment", figures, actor)], now)
-    detail = {"tier_id": tier.id, "ends_at": None if ends_at is None else ends_at.isoformat()}
+    detail = {"tier_id": tier.id, "reason": reason, "ends_at": None if ends_at is None else ends_at.isoformat()}
     await journal.record(session, at=now, actor=actor, action="tier.assigned", subject_id=member_id, detail=detail)
 
 
