@@ -12,6 +12,7 @@ from mereau.earning.referrals.domain import Person
 from mereau.ledger.models import Entry, Lot
 from mereau.members.models import Member
 from mereau.sales.models import Sale, SaleLine
+from mereau.sales.queries import kept_minor
 
 Session = ReadSession | WriteSession
 
@@ -69,15 +70,14 @@ async def has_bought(session: Session, member_id: str) -> bool:
 async def purchases(session: Session, sale_ids: Collection[str]) -> list[Purchase]:
     """The sales that have a member, in the order in which they happened."""
     net = SaleLine.amount_minor - SaleLine.discount_minor
-    kept = net * (SaleLine.quantity - SaleLine.returned_quantity) / SaleLine.quantity
     rows = await session.execute(
-        select(Sale.id, Sale.member_id, Sale.occurred_at, func.sum(net), func.floor(func.sum(kept)))
+        select(Sale.id, Sale.member_id, Sale.occurred_at, func.sum(net), func.sum(kept_minor()))
         .join(SaleLine, SaleLine.sale_id == Sale.id)
         .where(Sale.id == func.any(list(sale_ids)), Sale.member_id.is_not(None))
         .group_by(Sale.id)
         .order_by(Sale.occurred_at, Sale.id)
     )
-    return [Purchase(row[0], row[1], row[2], int(row[3]), int(row[4])) for row in rows]
+    return [Purchase(row[0], row[1] or "", row[2], int(row[3]), int(row[4])) for row in rows]
 
 
 async def credits_left(session: Session, source_ids: Collection[str]) -> list[CreditLeft]:
