@@ -88,6 +88,24 @@ async def _extension(world: ApiWorld) -> Request:
     return f"/members/{world.ids['member_a']}/extensions", {"until": until.isoformat(), "reason_code": "goodwill"}
 
 
+async def _adjustment(world: ApiWorld) -> Request:
+    return f"/members/{world.ids['member_a']}/adjustments", {
+        "direction": "credit", "tokens": 2, "reason_code": "goodwill", "note": "A long wait.",
+        "partner_id": world.ids["partner_a"],
+    }  # fmt: skip
+
+
+def _request_of_staff(word: str) -> Build:
+    """A credit that one person alone does not give, asked for by partner A's staff."""
+
+    async def build(world: ApiWorld) -> Request:
+        path, body = await _adjustment(world)
+        adjustment = await world.made("staff", path, body | {"tokens": 1_000})
+        return f"/adjustments/{adjustment['id']}/{word}", {"note": "Known at the counter."}
+
+    return build
+
+
 async def _redemption(world: ApiWorld) -> Request:
     path, body = await _new_redemption(world)
     redemption = await world.made("member_a", path, body)
@@ -199,6 +217,22 @@ EXPECTED: dict[str, Expected] = {
         member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
     ),
     "POST /api/v1/members/{member_id}/extensions": Expected(_extension, **ONLY_OPERATOR, operator=201),
+    "POST /api/v1/members/{member_id}/adjustments": Expected(
+        _adjustment, **NO_MEMBER, partner_a=201, partner_b=422, staff=201, operator=201, auditor=403
+    ),
+    "GET /api/v1/adjustments": Expected(
+        at("/adjustments"), **NO_MEMBER, partner_a=200, partner_b=200, staff=200, operator=200, auditor=200
+    ),
+    "POST /api/v1/adjustments/{adjustment_id}/approve": Expected(
+        _request_of_staff("approve"), **NO_MEMBER, partner_a=200, partner_b=404, staff=403, operator=200, auditor=403
+    ),
+    "POST /api/v1/adjustments/{adjustment_id}/reject": Expected(
+        _request_of_staff("reject"), **NO_MEMBER, partner_a=200, partner_b=404, staff=403, operator=200, auditor=403
+    ),
+    "POST /api/v1/members/{member_id}/gifts": Expected(
+        at("/members/{member_a}/gifts", {"to_member_id": "mem_01K9Q2M4T6V8X0Z2B4D6F8H0J2", "tokens": 5}),
+        member_a=409, member_b=404, partner_a=403, partner_b=403, staff=403, operator=409, auditor=403,
+    ),
     "POST /api/v1/members/{member_id}/redemptions": Expected(
         _new_redemption,
         member_a=202, member_b=404, partner_a=403, partner_b=403, staff=403, operator=202, auditor=403,

@@ -87,6 +87,8 @@ MAY_BE_EMPTY = frozenset({
     "PUT /api/v1/earning-terms",
 })  # fmt: skip
 """An empty object is a right body of theirs: it changes nothing, or goes back to every default."""
+NEVER = {"POST /api/v1/members/{member_id}/gifts": "transfers_closed"}
+"""Right bodies that are refused all the same: the contract decides."""
 COUNTS_OF_GUESSES = frozenset({"attempts", "redemption_code_misses"})
 """What must grow when somebody types a wrong code."""
 
@@ -125,7 +127,7 @@ async def test_hostile_bodies_are_refused_and_change_nothing(world: ApiWorld, ro
     assert faults == {}
     assert await untouched(world) == before
     twin = await world.send("operator", route.partition(" ")[0], path, body)
-    assert twin.status_code in {200, 201, 202}, twin.text
+    assert twin.status_code in {200, 201, 202} or twin.json()["code"] == NEVER.get(route), twin.text
 
 
 @pytest.mark.parametrize("route", sorted(BODILESS))

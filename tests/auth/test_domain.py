@@ -85,6 +85,7 @@ def test_roles_bound_scopes() -> None:
     assert ROLE_SCOPES[Role.STAFF] < ROLE_SCOPES[Role.PARTNER]
     assert ROLE_SCOPES[Role.PARTNER] - ROLE_SCOPES[Role.STAFF] == {
         Scope.STAFF_WRITE, Scope.REDEMPTIONS_REFUND, Scope.ACTIONS_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE,
+        Scope.ADJUSTMENTS_APPROVE,
     }  # fmt: skip
     own = {Scope.REDEMPTIONS_WRITE, Scope.PROFILE_WRITE}
     assert {scope for scope in ROLE_SCOPES[Role.MEMBER] if scope.endswith(":write")} <= own

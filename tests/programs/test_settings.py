@@ -145,6 +145,17 @@ class TestOverHttp:
             after[0]["activates_at"]
         ) == timedelta(days=90)
 
+    async def test_limits_of_work_by_hand_are_seen_and_what_is_left_out_is_the_default(self, world: ApiWorld) -> None:
+        default = {
+            "staff_day_tokens": 5_000, "member_day_tokens": 1_000, "approval_above_tokens": 500, "request_days": 7,
+        }  # fmt: skip
+        assert (await world.get("auditor", "/program")).json()["adjustments"] == default
+        wanted = {"staff_day_tokens": 0, "request_days": 90}
+        changed = await world.send("operator", "PATCH", "/program", {"adjustments": wanted})
+        assert changed.json()["adjustments"] == default | wanted
+        await world.send("operator", "PATCH", "/program", {"name_en": "Other"})
+        assert (await world.get("auditor", "/program")).json()["adjustments"] == default | wanted
+
     async def test_without_its_node_nobody_says_what_the_contract_guarantees(self, world: ApiWorld) -> None:
         await world.deploy()
         answer = await world.send("operator", "PATCH", "/program", {"expiry": {"mode": "never"}})
@@ -161,6 +172,12 @@ class TestOverHttp:
             ({"notice_days": [0]}, "/notice_days/0"),
             ({"notice_days": [1, 2, 3, 4, 5, 6]}, "/notice_days"),
             ({"currency": "USD"}, "/currency"),
+            ({"adjustments": {"staff_day_tokens": -1}}, "/adjustments/staff_day_tokens"),
+            ({"adjustments": {"member_day_tokens": 2**53}}, "/adjustments/member_day_tokens"),
+            ({"adjustments": {"approval_above_tokens": None}}, "/adjustments/approval_above_tokens"),
+            ({"adjustments": {"request_days": 0}}, "/adjustments/request_days"),
+            ({"adjustments": {"request_days": 91}}, "/adjustments/request_days"),
+            ({"adjustments": {"month_tokens": 5}}, "/adjustments/month_tokens"),
             ({"return_policy": "forget"}, "/return_policy"),
         ],
     )

@@ -12,7 +12,9 @@ from mereau.earning.rules import endpoints as rules
 from mereau.earning.simulation import endpoints as simulation
 from mereau.earning.terms import endpoints as terms
 from mereau.ledger import endpoints as ledger
+from mereau.ledger.adjustments import endpoints as adjustments
 from mereau.ledger.extensions import endpoints as extensions
+from mereau.ledger.gifts import endpoints as gifts
 from mereau.ledger.registry import endpoints as partners
 from mereau.members import endpoints as members
 from mereau.members.cards import endpoints as cards
@@ -73,7 +75,9 @@ def build_routes() -> list[BaseRoute]:
         segments.router,
         exports.router,
         simulation.router,
+        adjustments.router,
         extensions.router,
+        gifts.router,
         program.router,
         partners.router,
         keys.router,

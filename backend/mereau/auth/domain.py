@@ -43,6 +43,9 @@ class Scope(StrEnum):
     EARNING_CLAIM = "earning:claim"
     LEDGER_READ = "ledger:read"
     LEDGER_WRITE = "ledger:write"
+    ADJUSTMENTS_READ = "adjustments:read"
+    ADJUSTMENTS_WRITE = "adjustments:write"
+    ADJUSTMENTS_APPROVE = "adjustments:approve"
     SALES_READ = "sales:read"
     SALES_WRITE = "sales:write"
     RULES_READ = "rules:read"
@@ -79,7 +82,7 @@ _STAFF: Final = frozenset(
         Scope.REWARDS_READ, Scope.REDEMPTIONS_READ, Scope.REDEMPTIONS_USE, Scope.PARTNERS_READ, Scope.CHAIN_READ,
         Scope.PROFILE_WRITE, Scope.TIERS_READ,
         Scope.GOODS_READ, Scope.DELIVERIES_READ, Scope.DELIVERIES_WRITE, Scope.PROGRAM_READ,
-        Scope.ACTIONS_READ, Scope.EARNING_CLAIM,
+        Scope.ACTIONS_READ, Scope.EARNING_CLAIM, Scope.ADJUSTMENTS_READ, Scope.ADJUSTMENTS_WRITE,
     }
 )  # fmt: skip
 
@@ -90,6 +93,7 @@ ROLE_SCOPES: Final[dict[Role, frozenset[Scope]]] = {
     Role.PARTNER: _STAFF
     | {
         Scope.STAFF_WRITE, Scope.KEYS_READ, Scope.KEYS_WRITE, Scope.ACTIONS_WRITE, Scope.REDEMPTIONS_REFUND,
+        Scope.ADJUSTMENTS_APPROVE,
     },
     Role.MEMBER: frozenset(
         {

@@ -1,7 +1,7 @@
 """Puts the contract on a chain once, and refuses every other chain ever after."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,6 +31,7 @@ class DeployedContract:
     code_hash: bytes
     block_number: int
     block_hash: bytes
+    transfers_open: bool = False
 
 
 async def deploy(
@@ -64,7 +65,7 @@ async def deploy(
     if int(receipt["status"], 16) != 1:
         raise ConfigurationError("the contract refused its configuration: its constructor reverted")
     contract, number = hex_bytes(receipt["contractAddress"]), int(receipt["blockNumber"], 16)
-    return await _describe(rpc, contract, number)
+    return replace(await _describe(rpc, contract, number), transfers_open=config.transfers_open)
 
 
 async def save(session: WriteSession, deployed: DeployedContract) -> None:

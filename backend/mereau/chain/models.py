@@ -22,7 +22,11 @@ from mereau.core.db import Base
 
 
 class Deployment(Base):
-    """The one contract of this installation and the identity of its chain; a mismatch stops the process."""
+    """The one contract of this installation and the identity of its chain; a mismatch stops the process.
+
+    `transfers_open` says whether members may transfer tokens among themselves: the contract's code holds it, and
+    `code_hash` that code.
+    """
 
     __tablename__ = "chain_deployment"
     __table_args__ = (CheckConstraint("id = 1", name="single"),)
@@ -34,6 +38,7 @@ class Deployment(Base):
     code_hash: Mapped[Bytes]
     block_number: Mapped[int] = mapped_column(BigInteger)
     block_hash: Mapped[Bytes]
+    transfers_open: Mapped[bool] = mapped_column(server_default="false")
 
 
 class Batch(Base):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import case, func, select, text
 
-from mereau.chain.models import Batch, ChainBalance, MirrorState, Order
+from mereau.chain.models import Batch, ChainBalance, Deployment, MirrorState, Order
 from mereau.core.db import ReadSession, WriteSession
 
 Session = ReadSession | WriteSession
@@ -121,6 +121,11 @@ async def mirror_head(session: Session) -> MirrorHead | None:
         frozen_reason=state.frozen_reason,
         supply=state.supply,
     )
+
+
+async def transfers_open(session: Session) -> bool:
+    """Whether the contract lets members transfer tokens among themselves; False before one is deployed."""
+    return bool(await session.scalar(select(Deployment.transfers_open)))
 
 
 async def redemptions_of(session: Session, batch_ids: Sequence[str]) -> dict[str, list[str]]:

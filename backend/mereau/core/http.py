@@ -190,7 +190,7 @@ def known_id(prefix: str, text: str) -> str:
 _KINDS: Final = {
     "mem": "member", "par": "partner", "sal": "sale", "rwd": "reward", "red": "redemption", "bat": "batch",
     "rul": "earning rule", "key": "API key", "ent": "entry", "loc": "location", "stf": "member of staff",
-    "seg": "segment", "tst": "draft of tiers",
+    "seg": "segment", "tst": "draft of tiers", "adj": "adjustment",
 }  # fmt: skip
 
 

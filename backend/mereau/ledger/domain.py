@@ -34,6 +34,10 @@ class ReasonCode(StrEnum):
     BONUS = "bonus"
     CORRECTION = "correction"
     REFUND = "refund"
+    GOODWILL = "goodwill"
+    VISIT_WITHOUT_SALE = "visit_without_sale"
+    SERVICE_FAILURE = "service_failure"
+    MIGRATION = "migration"
 
 
 Bucket = Literal["remaining", "held", "spent", "reversed", "expired"]
@@ -51,8 +55,9 @@ DEBIT_BUCKETS: Final[dict[str, Bucket]] = {
 class Lot:
     """The tokens of one credit, by what became of them; the buckets always sum to `tokens`.
 
-    `unmet` counts what returns asked for and could not take. `live` is False once the chain has refused the
-    credit: its tokens never existed, and what is given back to it goes to `reversed`.
+    `unmet` counts what returns asked for and could not take, `corrected` what corrections by hand took, which is
+    no return: the goods may still come back. `live` is False once the chain has refused the credit: its tokens
+    never existed, and what is given back to it goes to `reversed`.
     """
 
     entry_id: str
@@ -68,6 +73,7 @@ class Lot:
     unmet: int
     activates_at: datetime
     expires_at: datetime | None
+    corrected: int = 0
     live: bool = True
 
     def moved(self, tokens: int, source: Bucket, target: Bucket) -> "Lot":
@@ -143,7 +149,8 @@ def take_back(lot: Lot, tokens: int, policy: ReturnPolicy) -> Returned:
     """
     if not lot.live:
         return Returned(lot, cancelled=tokens, reversed=0, debt=0, forgiven=0)
-    if tokens > lot.tokens - lot.reversed - lot.unmet:
+    # A correction that the chain refused gave its tokens back and stays counted: never below 0.
+    if tokens > lot.tokens - max(0, lot.reversed - lot.corrected) - lot.unmet:
         raise ValueError(f"lot {lot.entry_id} was not credited with so many tokens")
     free = min(tokens, lot.remaining)
     rest = tokens - free
@@ -157,6 +164,13 @@ def take_back(lot: Lot, tokens: int, policy: ReturnPolicy) -> Returned:
         debt=debt,
         forgiven=rest - debt,
     )
+
+
+def correct(lot: Lot, tokens: int) -> Returned:
+    """Take free tokens of a lot by hand; returns may still ask for its goods'. ValueError beyond what is free."""
+    after = replace(lot.moved(tokens, "remaining", "reversed"), corrected=lot.corrected + tokens)
+    pending = lot.state == "pending"
+    return Returned(after, tokens if pending else 0, 0 if pending else tokens, debt=0, forgiven=0)
 
 
 def entry_status(state: str, batch_state: str | None, *, is_off_chain: bool = False) -> str:

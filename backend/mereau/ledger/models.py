@@ -73,7 +73,8 @@ class Lot(Base):
     """The tokens of one credit. remaining + held + spent + reversed + expired = tokens (CHECK).
 
     `remaining` is free to spend once active; `held` is reserved by redemptions. `unmet` counts what returns
-    asked for and could not take, so that they never ask for more than was credited.
+    asked for and could not take, so that they never ask for more than was credited; `corrected` is what of
+    `reversed` was taken by hand and not by a return.
     """
 
     __tablename__ = "lots"
@@ -84,6 +85,7 @@ class Lot(Base):
             name="conserved",
         ),
         CheckConstraint("unmet between 0 and tokens", name="unmet"),
+        CheckConstraint("corrected between 0 and tokens", name="corrected"),
         CheckConstraint("state in ('pending', 'active', 'spent', 'expired', 'reversed')", name="state"),
         Index("ix_lots_member_id", "member_id", postgresql_where="remaining > 0"),
         Index("ix_lots_expires_at", "expires_at", postgresql_where="remaining > 0"),
@@ -100,6 +102,7 @@ class Lot(Base):
     reversed: Mapped[Tokens]
     expired: Mapped[Tokens]
     unmet: Mapped[Tokens]
+    corrected: Mapped[Tokens] = mapped_column(server_default="0")
     activates_at: Mapped[Instant]
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

@@ -51,12 +51,12 @@ _CHANGE_ACCOUNTS = text("""
 _SAVE_LOTS = text("""
     update lots set
         state = saved.state, remaining = saved.remaining, held = saved.held, spent = saved.spent,
-        reversed = saved.reversed, expired = saved.expired, unmet = saved.unmet
+        reversed = saved.reversed, expired = saved.expired, unmet = saved.unmet, corrected = saved.corrected
     from unnest(
         cast(:ids as text[]), cast(:states as text[]), cast(:remaining as bigint[]), cast(:held as bigint[]),
         cast(:spent as bigint[]), cast(:reversed as bigint[]), cast(:expired as bigint[]),
-        cast(:unmet as bigint[])
-    ) as saved (entry_id, state, remaining, held, spent, reversed, expired, unmet)
+        cast(:unmet as bigint[]), cast(:corrected as bigint[])
+    ) as saved (entry_id, state, remaining, held, spent, reversed, expired, unmet, corrected)
     where lots.entry_id = saved.entry_id
 """)
 
@@ -180,6 +180,14 @@ async def free_lots(session: Session, member_ids: Iterable[str]) -> list[Lot]:
     return [Lot(*row) for row in rows]
 
 
+async def lots_of_issuer(session: Session, member_id: str, partner_id: str) -> list[Lot]:
+    """The member's lots of one partner's tokens of which something is free, pending ones among them."""
+    rows = await session.execute(
+        _lots_where(LotRow.member_id == member_id, LotRow.partner_id == partner_id, LotRow.remaining > 0)
+    )
+    return [Lot(*row) for row in rows]
+
+
 async def add_lots(session: WriteSession, lots: Iterable[Lot]) -> None:
     await copy_rows(session, LotRow, _LOT_COLUMNS, map(_lot_values, lots))
 
@@ -199,6 +207,7 @@ async def save_lots(session: WriteSession, lots: Sequence[Lot]) -> None:
             "reversed": [lot.reversed for lot in lots],
             "expired": [lot.expired for lot in lots],
             "unmet": [lot.unmet for lot in lots],
+            "corrected": [lot.corrected for lot in lots],
         },
     )
 

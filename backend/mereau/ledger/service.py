@@ -21,6 +21,7 @@ from mereau.ledger.domain import (
     ReasonCode,
     Returned,
     allocate,
+    correct,
     take_back,
 )
 from mereau.ledger.errors import (
@@ -94,7 +95,10 @@ class PostedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """Tokens of one credit that a return takes back; `partner_id` is the one that issued them."""
+    """Tokens of one credit that a return takes back; `partner_id` is the one that issued them.
+
+    `by_hand` is a correction instead: of what is free alone, and no return of the credit's goods.
+    """
 
     entry_id: str
     credit_entry_id: str
@@ -105,6 +109,7 @@ class Reversal:
     source_reference: str
     reason_code: str
     occurred_at: datetime
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +233,12 @@ async def _origins(session: WriteSession, reversals: Sequence[Reversal]) -> dict
 def _take_back(book: LotBook, reversals: Sequence[Reversal], policy: str) -> list[Returned]:
     outcomes = []
     for i, item in enumerate(reversals):
+        lot = book.lots[item.credit_entry_id]
         try:
-            outcome = take_back(book.lots[item.credit_entry_id], item.tokens, "debt" if policy == "debt" else "clamp")
+            if item.by_hand:
+                outcome = correct(lot, item.tokens)
+            else:
+                outcome = take_back(lot, item.tokens, "debt" if policy == "debt" else "clamp")
         except ValueError as error:
             found = FieldError(f"/{i}/tokens", "out_of_range", "More than was credited and not yet returned.")
             raise InvalidInputError("A credit cannot be reversed twice.", errors=[found]) from error

@@ -11,6 +11,7 @@ import mereau.earning.models
 import mereau.earning.referrals.models
 import mereau.earning.terms.models
 import mereau.journal.models
+import mereau.ledger.adjustments.models
 import mereau.ledger.models
 import mereau.members.models
 import mereau.outbox.models

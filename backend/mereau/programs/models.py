@@ -15,7 +15,7 @@ class Program(Base):
 
     A delay and a life in days have columns of their own; `activation_rule` and `expiry_rule` hold every other
     policy, and where one stands its column says nothing. `notice_days` are those before an expiry on which it
-    is announced.
+    is announced; `adjustment_limits` null is the default of all of them.
     """
 
     __tablename__ = "programs"
@@ -38,6 +38,7 @@ class Program(Base):
     token_life_days: Mapped[int | None]
     activation_rule: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     expiry_rule: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    adjustment_limits: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     notice_days: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
     return_policy: Mapped[str]
     created_at: Mapped[CreatedAt]

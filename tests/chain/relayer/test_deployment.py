@@ -33,6 +33,13 @@ async def test_the_record_names_chain_contract_and_block(desk: Desk) -> None:
     assert len(recorded.contract) == 20
 
 
+async def test_an_open_contract_is_recorded_as_such(desk: Desk) -> None:
+    config = replace(config_of(desk), transfers_open=True)
+    deployed = await deployment.deploy(desk.rpc, desk.keys, desk.actors.admin, config)
+    assert (deployed.transfers_open, desk.deployment.transfers_open) == (True, False)
+    assert deployed.code_hash != desk.deployment.code_hash
+
+
 async def test_the_right_node_passes(desk: Desk) -> None:
     async with snapshot(desk.engine) as session:
         checked = await deployment.check_identity(session, desk.rpc)

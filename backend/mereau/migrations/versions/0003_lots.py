@@ -26,6 +26,10 @@ def upgrade() -> None:
     _programs()
     _notices()
     _extensions()
+    _adjustments()
+    op.add_column(
+        "chain_deployment", sa.Column("transfers_open", sa.Boolean(), server_default="false", nullable=False)
+    )
 
 
 def _programs() -> None:
@@ -76,7 +80,60 @@ def _extensions() -> None:
     )
 
 
+def _adjustments() -> None:
+    op.add_column("programs", sa.Column("adjustment_limits", postgresql.JSONB(), nullable=True))
+    op.add_column("lots", sa.Column("corrected", sa.BigInteger(), server_default="0", nullable=False))
+    op.create_check_constraint(op.f("ck_lots_corrected"), "lots", "corrected between 0 and tokens")
+    op.create_table(
+        "adjustments",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("member_id", sa.Text(), nullable=False),
+        sa.Column("partner_id", sa.Text(), nullable=False),
+        sa.Column("staff_id", sa.Text(), nullable=True),
+        sa.Column("direction", sa.String(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column("applied_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("reason_code", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("requested_by", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.Text(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision_note", sa.String(), nullable=True),
+        sa.Column(
+            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        ),
+        sa.CheckConstraint("direction in ('credit', 'debit')", name=op.f("ck_adjustments_direction")),
+        sa.CheckConstraint("state in ('pending_approval', 'applied', 'rejected')", name=op.f("ck_adjustments_state")),
+        sa.CheckConstraint("tokens > 0", name=op.f("ck_adjustments_tokens")),
+        sa.CheckConstraint(
+            "(state = 'applied') = (applied_tokens is not null) and applied_tokens between 1 and tokens",
+            name=op.f("ck_adjustments_applied"),
+        ),
+        sa.CheckConstraint("decided_by <> requested_by", name=op.f("ck_adjustments_two_people")),
+        sa.ForeignKeyConstraint(["member_id"], ["members.id"], name=op.f("fk_adjustments_member_id")),
+        sa.ForeignKeyConstraint(["partner_id"], ["partners.id"], name=op.f("fk_adjustments_partner_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_adjustments")),
+    )
+    op.create_index("ix_adjustments_partner_id_id", "adjustments", ["partner_id", "id"])
+    op.create_index("ix_adjustments_member_id_id", "adjustments", ["member_id", "id"])
+    op.create_table(
+        "adjustment_counters",
+        sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("tokens >= 0", name=op.f("ck_adjustment_counters_tokens")),
+        sa.PrimaryKeyConstraint("subject_id", "day", name=op.f("pk_adjustment_counters")),
+    )
+
+
 def downgrade() -> None:
+    op.drop_column("chain_deployment", "transfers_open")
+    op.drop_table("adjustment_counters")
+    op.drop_table("adjustments")
+    op.drop_column("lots", "corrected")
+    op.drop_column("programs", "adjustment_limits")
     op.drop_table("lot_extensions")
     op.execute("delete from entries where kind = 'extend'")
     op.drop_constraint(op.f("ck_entries_kind"), "entries")

@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
+from pydantic import Field
+
 from mereau.core.errors import FieldError
+from mereau.core.schemas import Request, Tokens
 from mereau.programs.lives.domain import (
     Activation,
     Delayed,
@@ -22,6 +25,23 @@ NOTICES_MAX: Final = 5
 NOTICE_DAYS_MAX: Final = 366
 
 
+class AdjustmentLimits(Request):
+    """What people may credit and debit by hand, both counted, within a day of the programme's time zone.
+
+    One person alone does no more than `approval_above_tokens` at once; a second one decides on more, within
+    `request_days`, and what two agreed on counts towards no day.
+    """
+
+    staff_day_tokens: Tokens = Field(default=5_000, description="What one member of staff may move in a day.")
+    member_day_tokens: Tokens = Field(default=1_000, description="What may be moved for one member in a day.")
+    approval_above_tokens: Tokens = Field(default=500, description="Beyond it a second person must approve.")
+    request_days: int = Field(default=7, ge=1, le=90, description="How long a request waits for the second person.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored and shown."""
+        return self.model_dump()
+
+
 @dataclass(frozen=True, slots=True)
 class SettingsChange:
     """What is to change; None stays as it is. Lots that are there keep their dates."""
@@ -32,6 +52,7 @@ class SettingsChange:
     expiry: Expiry | None = None
     notice_days: tuple[int, ...] | None = None
     return_policy: Literal["clamp", "debt"] | None = None
+    adjustments: AdjustmentLimits | None = None
 
     def said(self) -> dict[str, object]:
         """The fields that change, as the journal keeps them."""

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 from mereau.core.schemas import Name, Request, Resource
 from mereau.programs.lives.domain import Activation, Calendar, Never, Rolling
 from mereau.programs.models import Program
-from mereau.programs.settings.domain import NOTICE_DAYS_MAX, NOTICES_MAX, SettingsChange
+from mereau.programs.settings.domain import NOTICE_DAYS_MAX, NOTICES_MAX, AdjustmentLimits, SettingsChange
 from mereau.programs.settings.service import settings_of
 
 # Tokens that expire by inactivity are for a ledger that moves their dates with every act.
@@ -33,6 +33,9 @@ class ProgramChange(Request):
         default=None, max_length=NOTICES_MAX, description="How many days before tokens expire members are told."
     )
     return_policy: Literal["clamp", "debt"] | None = None
+    adjustments: AdjustmentLimits | None = Field(
+        default=None, description="Limits of credits and debits by hand; what is left out has its default."
+    )
 
     @field_validator("notice_days")
     @classmethod
@@ -47,6 +50,7 @@ class ProgramChange(Request):
             expiry=self.expiry,
             notice_days=None if self.notice_days is None else tuple(self.notice_days),
             return_policy=self.return_policy,
+            adjustments=self.adjustments,
         )
 
 
@@ -65,6 +69,7 @@ class ProgramOut(Resource):
     expiry: Expiry
     notice_days: list[int]
     return_policy: Literal["clamp", "debt"]
+    adjustments: AdjustmentLimits
     created_at: datetime
 
 

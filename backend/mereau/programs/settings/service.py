@@ -11,9 +11,9 @@ from mereau.programs import service as programs
 from mereau.programs.lives.domain import Lives
 from mereau.programs.models import Program
 from mereau.programs.settings import domain
-from mereau.programs.settings.domain import SettingsChange
+from mereau.programs.settings.domain import AdjustmentLimits, SettingsChange
 
-__all__ = ["SettingsChange", "change", "lives_of"]
+__all__ = ["AdjustmentLimits", "SettingsChange", "adjustment_limits_of", "change", "lives_of"]
 
 
 def lives_of(program: Program) -> Lives:
@@ -23,6 +23,11 @@ def lives_of(program: Program) -> Lives:
         domain.expiry_of(program.token_life_days, program.expiry_rule),
         ZoneInfo(program.time_zone),
     )
+
+
+def adjustment_limits_of(program: Program) -> AdjustmentLimits:
+    """What people may credit and debit by hand."""
+    return AdjustmentLimits.model_validate(program.adjustment_limits or {})
 
 
 async def change(
@@ -60,6 +65,7 @@ def settings_of(program: Program) -> SettingsChange:
         expiry=lives.expiry,
         notice_days=tuple(program.notice_days),
         return_policy="debt" if program.return_policy == "debt" else "clamp",
+        adjustments=adjustment_limits_of(program),
     )
 
 
@@ -70,6 +76,8 @@ def _columns(wanted: SettingsChange) -> dict[str, object]:
             columns[name] = value
     if wanted.notice_days is not None:
         columns["notice_days"] = list(wanted.notice_days)
+    if wanted.adjustments is not None:
+        columns["adjustment_limits"] = wanted.adjustments.to_dict()
     if wanted.activation is not None:
         columns |= domain.activation_columns(wanted.activation)
     if wanted.expiry is not None:

@@ -1,0 +1,1 @@
+"""Tokens from one member to another: why this contract knows none."""
