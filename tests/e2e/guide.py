@@ -2,6 +2,7 @@
 
 A request stands in an `http` block: method and path, headers of its own, a body, an empty line, then the status and
 what the answer must contain. `{name}` is put in where it is known; as a whole text of the answer it is remembered.
+`{now}` is the moment at which it is sent.
 """
 
 import json
@@ -11,11 +12,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 _BLOCK: Final = re.compile(r"```http\n(.*?)```", re.DOTALL)
-_NAME: Final = re.compile(r"\{([a-z_]+)\}")
+_NAME: Final = re.compile(r"\{([a-z_0-9]+)\}")
 _PATIENCE_S: Final = 30.0
 
 
@@ -54,6 +56,7 @@ class Reader:
 
     def _send(self, step: Step) -> tuple[int, Any]:
         self.sent += 1
+        self.known["now"] = datetime.now(UTC).isoformat()
         headers = {"Authorization": "Bearer {operator_key}", "Idempotency-Key": f"guide-{self.sent}"} | step.headers
         request = urllib.request.Request(
             f"{self.url}/api/v1{self._put_in(step.path)}",
