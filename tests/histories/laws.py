@@ -40,6 +40,9 @@ FIGURES: Final = """
     ), g as (
         select s.member_id, sum(l.reversed_tokens) as due from sales s join sale_lines l on l.sale_id = s.id
         where s.member_id = any(:ids) group by 1
+    ), r as (
+        select e.member_id, sum(f.withheld_tokens) as withheld, sum(f.tokens + f.withheld_tokens) as given_back
+        from lot_refunds f join entries e on e.id = f.redeem_entry_id where e.member_id = any(:ids) group by 1
     ), h as (
         select member_id, sum(tokens) as tokens from holds where state = 'pending' and member_id = any(:ids) group by 1
     ), o as (
@@ -54,12 +57,14 @@ FIGURES: Final = """
         was_refused, coalesce(l.free, 0) as free, coalesce(l.waiting, 0) as waiting, coalesce(l.held, 0) as lots_held,
         coalesce(l.credited, 0) as credited, coalesce(l.expired_unmet, 0) as expired_unmet,
         coalesce(l.unmet, 0) as unmet, coalesce(l.least, 0) as least, coalesce(l.is_conserved, true) as is_conserved,
-        coalesce(g.due, 0) as due, coalesce(h.tokens, 0) as on_hold, coalesce(b.tokens, 0) as on_chain,
+        coalesce(g.due, 0) as due, coalesce(r.withheld, 0) as withheld,
+        coalesce(r.given_back, 0) as given_back, coalesce(h.tokens, 0) as on_hold, coalesce(b.tokens, 0) as on_chain,
         coalesce(o.tokens, 0) as open
     from accounts a
     join wallets w on w.owner_kind = 'member' and w.owner_id = a.member_id
     left join e using (member_id) left join l using (member_id) left join g using (member_id)
-    left join h using (member_id) left join chain_balances b on b.wallet = w.address
+    left join h using (member_id) left join r using (member_id)
+    left join chain_balances b on b.wallet = w.address
     left join o on o.wallet = w.address
     where a.member_id = any(:ids)
 """
@@ -129,6 +134,8 @@ def debts(row: Any, policy: str) -> Iterator[str]:
     forgiven = net - (row.credited - row.due - row.redeemed - row.expired)
     if policy == "clamp" and row.debt:
         yield "a debt where returns forgive"
+    if policy == "clamp" and forgiven - row.withheld > row.redeemed - row.given_back + row.expired:
+        yield "tokens of returned goods were forgiven, and are there"
     if not 0 <= forgiven <= (row.expired_unmet if policy == "debt" else row.unmet):
         yield f"{forgiven} tokens are forgiven"
 

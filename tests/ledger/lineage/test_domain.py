@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mereau.ledger.domain import Lot, LotBook, Take, take_back
-from mereau.ledger.lineage.domain import recover, withheld
+from mereau.ledger.domain import Lot, LotBook, Take, Use, take_back
+from mereau.ledger.lineage.domain import Kept, keep, recover, withheld
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -78,3 +78,28 @@ def test_in_either_order_the_member_keeps_the_same(spent: int, back: int, refund
     else:
         origin = take_back(a_lot(spent=spent), back, "clamp").lot
         assert spent - withheld(origin, spent, settled=0) == spent - back
+
+
+def held_back(lot: Lot, tokens: int, origin: str = "origin") -> tuple[LotBook, list[int]]:
+    """The book after so many tokens that came free were to be taken, and what was."""
+    book = LotBook([lot])
+    done = keep(book, [Kept(Use("red", "mem_1", "held", lot.entry_id, tokens), origin, tokens)])
+    return book, [item.tokens for item in done]
+
+
+@pytest.mark.parametrize(("remaining", "asked", "taken"), [(40, 30, [30]), (30, 30, [30]), (10, 30, [10]), (0, 30, [])])
+def test_what_came_free_is_kept_as_far_as_it_did(remaining: int, asked: int, taken: list[int]) -> None:
+    book, done = held_back(a_lot(remaining=remaining, spent=100, unmet=60), asked)
+    lot, got = book.lots["origin"], sum(taken)
+    assert done == taken
+    assert (lot.remaining, lot.reversed, lot.unmet) == (remaining - got, got, 60 - got)
+
+
+def test_the_lot_of_a_refund_says_by_its_loss_that_less_is_asked() -> None:
+    book, done = held_back(a_lot("refund", remaining=40), 30)
+    assert done == [30]
+    assert (book.lots["refund"].reversed, book.lots["refund"].unmet) == (30, 0)
+
+
+def test_a_void_lot_has_nothing_to_keep() -> None:
+    assert held_back(a_lot(remaining=40, spent=60, unmet=60).refused(), 30)[1] == []

@@ -1,9 +1,18 @@
 """Refunds and returns meet: what goods earned is taken back once, wherever its tokens are by now. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from mereau.ledger.domain import Lot, LotBook, Returned, Take, allocate
+from mereau.ledger.domain import Lot, LotBook, Returned, Take, Use, allocate
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Tokens that a redemption gives back to a lot and that goods which came back meanwhile had earned."""
+
+    use: Use
+    origin_entry_id: str
+    tokens: int
 
 
 def recover(book: LotBook, outcome: Returned, refunded: Sequence[str]) -> tuple[Returned, list[Take]]:
@@ -31,3 +40,19 @@ def withheld(origin: Lot, tokens: int, *, settled: int) -> int:
     """
     outstanding = max(0, min(origin.unmet, origin.spent + origin.held) - settled)
     return min(tokens, outstanding)
+
+
+def keep(book: LotBook, kept: Iterable[Kept]) -> list[Kept]:
+    """Take back what came free, as far as it did; what was taken of each.
+
+    The lot that earned the tokens asks for so much less. For lots of refunds, what they lost says it already.
+    """
+    done = []
+    for item in kept:
+        lot = book.lots[item.use.lot_entry_id]
+        if tokens := min(item.tokens, lot.remaining):
+            after = lot.moved(tokens, "remaining", "reversed")
+            is_origin = lot.entry_id == item.origin_entry_id
+            book.put(replace(after, unmet=after.unmet - tokens) if is_origin else after)
+            done.append(replace(item, tokens=tokens))
+    return done

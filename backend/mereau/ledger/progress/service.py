@@ -1,13 +1,17 @@
 """Settles what the mirror saw and undoes what the chain will not execute."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from mereau.chain import queries_ledger as chain_queries
 from mereau.core.db import WriteSession
+from mereau.core.ids import new_id
 from mereau.ledger import events, repository
-from mereau.ledger.domain import Bucket, EntryKind, Line, LotBook, Take
+from mereau.ledger.domain import Bucket, EntryKind, Line, LotBook, ReasonCode, Take
+from mereau.ledger.lineage.domain import Kept, keep
+from mereau.ledger.lineage.service import forgiven_meanwhile
 from mereau.ledger.posting import service as posting
 from mereau.ledger.progress.domain import Delta, Rejected
 from mereau.ledger.repository import Decision
@@ -59,7 +63,8 @@ async def _move_holds(
 async def on_rejected(session: WriteSession, rejected: Sequence[Rejected], now: datetime) -> None:
     """Undo entries whose orders will never execute; a no-op for those undone before. Locks the accounts.
 
-    A debit gives its tokens back to the lots that it took them from. A credit's lot is voided: debits of it
+    A debit gives its tokens back to the lots that it took them from; of a redemption's, what returns of the goods
+    asked for meanwhile and the programme forgave is taken back at once. A credit's lot is voided: debits of it
     that are still queued are rejected with it, and those that the chain executes, or may, are carried by other
     lots of the member, since the chain burns from one balance. Where the others do not reach, the member's
     queued debits give way; what even then finds no lot stays on the void one until the chain refuses it too.
@@ -73,11 +78,11 @@ async def on_rejected(session: WriteSession, rejected: Sequence[Rejected], now: 
     credit_ids = [line.id for line in lines.values() if line.kind == EntryKind.ISSUE]
     users = {use.entry_id for use in await repository.uses_of_lots(session, credit_ids)}
     lines |= await _withdrawn(session, users)
-    short = await _undo(session, lines, credit_ids)
+    short = await _undo(session, lines, credit_ids, now)
     await _close(session, lines, reasons)
     if short:
         given_way = await _withdrawn(session, await repository.debits_of(session, short))
-        await _undo(session, given_way, credit_ids)
+        await _undo(session, given_way, credit_ids, now)
         await _close(session, given_way, reasons)
         lines |= given_way
     said = [events.rejected(line, reasons.get(key, CREDIT_REFUSED)) for key, line in lines.items()]
@@ -92,7 +97,7 @@ async def _withdrawn(session: WriteSession, debit_ids: Iterable[str]) -> dict[st
     return await repository.lines(session, withdrawn)
 
 
-async def _undo(session: WriteSession, lines: Mapping[str, Line], credit_ids: Sequence[str]) -> set[str]:
+async def _undo(session: WriteSession, lines: Mapping[str, Line], credit_ids: Sequence[str], now: datetime) -> set[str]:
     """Void credits and undo debits; ids of members whose other lots do not carry the burns that remain."""
     undone = await repository.uses_of_entries(session, lines)
     of_credits = await repository.uses_of_lots(session, credit_ids)
@@ -100,13 +105,51 @@ async def _undo(session: WriteSession, lines: Mapping[str, Line], credit_ids: Se
     lots = await repository.lots_of_entries(session, {*credit_ids, *(use.lot_entry_id for use in undone)})
     others = await repository.free_lots(session, {use.member_id for use in carried})
     book = LotBook([*others, *lots])
+    redeemed = [use for use in undone if use.bucket in {"held", "spent"}]
+    forgiven = await forgiven_meanwhile(session, book, redeemed)
     for key in credit_ids:
         book.put(book.lots[key].refused())
     book.give_back(undone)
     moved = [(use, book.move_use(use)) for use in carried]
     await repository.move_uses(session, moved)
+    await _post_kept(session, lines, keep(book, forgiven), now)
     await posting.save(session, book)
     return {use.member_id for use, takes in moved if sum(take.tokens for take in takes) < use.tokens}
+
+
+async def _post_kept(
+    session: WriteSession, redemptions: Mapping[str, Line], kept: Sequence[Kept], now: datetime
+) -> None:
+    """Take back what the ended redemptions give and returns had asked for, by the partners that issued it."""
+    if not kept:
+        return
+    credited = await repository.lines(session, {item.use.lot_entry_id for item in kept})
+    lines = [
+        _return_line(credited[item.use.lot_entry_id], redemptions[item.use.entry_id], item.tokens, now) for item in kept
+    ]
+    await posting.post(session, lines, {}, now)
+    takes = [Take(item.use.lot_entry_id, item.tokens) for item in kept]
+    await repository.add_uses(session, ((line.id, take) for line, take in zip(lines, takes, strict=True)))
+
+
+def _return_line(credit: Line, redemption: Line, tokens: int, now: datetime) -> Line:
+    """The document is the redemption whose end set the tokens free; the return that asked for them was earlier."""
+    document_salt, record_salt = posting.new_salts()
+    return replace(
+        credit,
+        id=new_id("ent", now),
+        staff_id=None,
+        kind=EntryKind.REVERSE,
+        state="accepted",
+        tokens=tokens,
+        source_id=redemption.source_id,
+        source_reference=redemption.source_reference,
+        reason_code=ReasonCode.RETURN,
+        document_salt=document_salt,
+        record_salt=record_salt,
+        occurred_at=now,
+        activates_at=now,
+    )
 
 
 async def _close(session: WriteSession, lines: Mapping[str, Line], reasons: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from mereau.ledger.domain import EntryKind, Lot, ReasonCode, Use
 from mereau.ledger.lineage import domain as lineage_domain
 from mereau.ledger.lineage import repository as lineage
 from mereau.ledger.lineage.repository import Refund
+from mereau.ledger.lineage.service import settled
 from mereau.ledger.refunds.domain import refund_expiry
 from mereau.ledger.service import Credit
 from mereau.programs import service as programs
@@ -47,14 +48,12 @@ async def refund(session: WriteSession, redeem_entry_id: str, now: datetime, *, 
     wanted = {*origin_ids, *(use.lot_entry_id for use in uses), *(item.entry_id for item in earlier if item.entry_id)}
     lots = {lot.entry_id: lot for lot in await repository.lots_of_entries(session, wanted)}
     forgives = (await programs.current(session)).return_policy == "clamp"
-    settled = _settled(earlier, lots)
+    done = settled(earlier, lots)
     refunds = []
     for use in uses:
         origin_id = origins.get(use.lot_entry_id, use.lot_entry_id)
-        kept = (
-            lineage_domain.withheld(lots[origin_id], use.tokens, settled=settled.get(origin_id, 0)) if forgives else 0
-        )
-        settled[origin_id] = settled.get(origin_id, 0) + kept
+        kept = lineage_domain.withheld(lots[origin_id], use.tokens, settled=done.get(origin_id, 0)) if forgives else 0
+        done[origin_id] = done.get(origin_id, 0) + kept
         refunds.append(_refund(use, origin_id, kept, now))
     credits_ = [
         _credit(item, lots[item.lot_entry_id], line.source_id, line.source_reference, now)
@@ -65,16 +64,6 @@ async def refund(session: WriteSession, redeem_entry_id: str, now: datetime, *, 
     await lineage.add(session, refunds)
     await journal.record_many(session, _graces(refunds, lots, now, actor))
     return Refunded(sum(item.tokens for item in refunds), sum(item.withheld_tokens for item in refunds))
-
-
-def _settled(earlier: list[Refund], lots: Mapping[str, Lot]) -> dict[str, int]:
-    """Origin -> what returns recovered from its refunds, and what refunds withheld."""
-    found: dict[str, int] = {}
-    for item in earlier:
-        lot = None if item.entry_id is None else lots[item.entry_id]
-        recovered = lot.reversed if lot is not None and lot.live else 0
-        found[item.origin_entry_id] = found.get(item.origin_entry_id, 0) + item.withheld_tokens + recovered
-    return found
 
 
 def _refund(use: Use, origin_id: str, kept: int, now: datetime) -> Refund:
