@@ -11,6 +11,9 @@ import pytest
 
 from e2e.guide import Reader, Step, sections
 from e2e.harness import stack_on
+from mereau.earning.domain import AWARDS, TRIGGERS
+from mereau.rewards.availability.domain import CODES
+from mereau.rewards.kinds.domain import KINDS
 
 GUIDE = Path(__file__).parents[2] / "docs" / "programme.md"
 SECTIONS = sections(GUIDE)
@@ -65,6 +68,14 @@ def test_the_guide_works_as_written(title: str, tmp_path: Path) -> None:
         reader = Reader(state["api_url"], known)
         for step in SECTIONS[title]:
             reader.follow(step)
+
+
+@pytest.mark.parametrize(
+    "words", [TRIGGERS, AWARDS, tuple(KINDS), CODES], ids=["triggers", "awards", "kinds", "obstacles"]
+)
+def test_the_guide_leaves_nothing_out(words: tuple[str, ...]) -> None:
+    page = GUIDE.read_text()
+    assert [word for word in words if f"`{word}`" not in page] == []
 
 
 def test_a_page_is_read_as_it_stands(tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ def test_a_limit_counts_what_was_taken(taken: int, quantity: int, fits: bool) ->
 def test_the_words_say_what_is_missing_in_both_languages() -> None:
     (obstacle,) = judged(an_offer(price_tokens=170))
     assert (obstacle.text_fr, obstacle.text_en) == ("Encore 120 jetons.", "120 more tokens.")
+    one = Obstacle("insufficient_balance", missing_tokens=1)
+    assert (one.text_fr, one.text_en) == ("Encore 1 jeton.", "1 more token.")
     (obstacle,) = judged(an_offer(active_from=TOMORROW))
     assert (obstacle.text_fr, obstacle.text_en) == ("Disponible à partir du 02/03/2026.", "Available from 2026-03-02.")
 

@@ -17,7 +17,7 @@ _TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "wrong_tier": ("Réservée à d'autres paliers.", "Reserved for other tiers."),
     "not_in_audience": ("Réservée à d'autres membres, lieux ou canaux.", "Reserved for other members, places or ways."),
     "limit_reached": ("La limite est atteinte.", "The limit is reached."),
-    "insufficient_balance": ("Encore {missing_tokens} jetons.", "{missing_tokens} more tokens."),
+    "insufficient_balance": ("Encore {missing_tokens} jeton{s}.", "{missing_tokens} more token{s}."),
     "not_bought": ("Elle ne s'échange pas contre des jetons.", "Tokens do not buy it."),
 }
 CODES: Final = tuple(_TEXTS)
@@ -45,7 +45,8 @@ class Obstacle:
         return self._text(1)
 
     def _text(self, language: int) -> str:
-        return _TEXTS[self.code][language].format(missing_tokens=self.missing_tokens, until=self.until)
+        plural = "" if self.missing_tokens == 1 else "s"
+        return _TEXTS[self.code][language].format(missing_tokens=self.missing_tokens, until=self.until, s=plural)
 
 
 @dataclass(frozen=True, slots=True)
