@@ -21,9 +21,10 @@ def csv_bytes(header: Sequence[str], rows: Iterable[Sequence[Cell]], language: L
     file = StringIO()
     writer = csv.writer(file, delimiter=_DELIMITERS[language], lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return (_BOM + file.getvalue()).encode()
 
 
-def _harmless(cell: Cell) -> Cell:
+def harmless(cell: Cell) -> Cell:
+    """The cell, with a leading quote where a spreadsheet would take it for a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

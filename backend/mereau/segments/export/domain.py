@@ -5,11 +5,11 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from mereau.core.spreadsheets import Cell, harmless
+
 PLAIN: Final = ("id", "external_id")
 PERSONAL: Final = (*PLAIN, "display_name", "email", "locale")
 _BOM: Final = "\ufeff"
-# What a spreadsheet would take for a formula; somebody else chose these texts.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def header(columns: Sequence[str]) -> bytes:
@@ -19,14 +19,10 @@ def header(columns: Sequence[str]) -> bytes:
 
 def body(rows: Iterable[Sequence[str | None]]) -> bytes:
     """Further lines."""
-    return _lines([[_harmless(value or "") for value in row] for row in rows]).encode()
+    return _lines([[harmless(value) for value in row] for row in rows]).encode()
 
 
-def _lines(rows: Iterable[Sequence[str]]) -> str:
+def _lines(rows: Iterable[Sequence[Cell]]) -> str:
     text = io.StringIO()
     csv.writer(text, delimiter=";", lineterminator="\r\n").writerows(rows)
     return text.getvalue()
-
-
-def _harmless(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
