@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mereau.core.errors import FieldError
+from mereau.auth.domain import Principal
+from mereau.core.errors import FieldError, InvalidInputError
 
 LIMIT_TOKENS_MAX: Final = 2**53 - 1
 """The largest limit that may be asked for; beyond it, ask for none."""
@@ -18,6 +19,20 @@ class PartnerDraft:
     name: str
     allowance_tokens: int | None = None
     period_cap_tokens: int | None = None
+
+
+def acting_partner(caller: Principal, named_id: str | None) -> str:
+    """Whom a request is for: a partner's key acts for its own (S3), an operator's for the partner that it names.
+
+    InvalidInputError at /partner_id where that is another one, or none.
+    """
+    if caller.partner_id is not None and named_id not in {None, caller.partner_id}:
+        found = FieldError("/partner_id", "not_yours", "Must be absent, or the key's own partner.")
+    elif partner_id := caller.partner_id or named_id:
+        return partner_id
+    else:
+        found = FieldError("/partner_id", "missing", "Name the partner that it is about.")
+    raise InvalidInputError("The request names a partner that does not fit; see errors.", errors=[found])
 
 
 def limit_findings(allowance_tokens: int | None, period_cap_tokens: int | None) -> Iterator[FieldError]:

@@ -61,6 +61,15 @@ async def test_a_debit_says_what_it_could_not_take(world: ApiWorld) -> None:
     assert "no other partner's" in answer.json()["detail"]
 
 
+async def test_corrected_goods_may_still_be_returned(world: ApiWorld) -> None:
+    """Half of the cake's 120 tokens were taken by hand; its return takes the other half, and is no error."""
+    await world.made("staff", of(world), a_debit(60))
+    back = {"external_id": "T-1", "occurred_at": "2026-01-06T10:00:00Z", "lines": [{"line_number": 1, "quantity": 1}]}
+    await world.made("partner_a", f"/sales/{world.ids['sale']}/returns", back)
+    balance = (await world.get("member_a", f"/members/{world.ids['member_a']}/balance")).json()
+    assert (balance["available"], balance["debt"]) == (0, 0)
+
+
 async def test_one_key_moves_tokens_once(world: ApiWorld) -> None:
     first = await world.post("staff", of(world), a_wish(), key="k-1")
     again = await world.post("staff", of(world), a_wish(), key="k-1")

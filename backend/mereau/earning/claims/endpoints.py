@@ -12,7 +12,6 @@ from mereau.auth.domain import Principal, Scope
 from mereau.auth.idempotency import Once
 from mereau.auth.once import Outcome
 from mereau.core.db import WriteSession
-from mereau.core.errors import FieldError, InvalidInputError
 from mereau.core.http import BODY_PROBLEMS, V1, Site, SiteHere, json_body, problems
 from mereau.earning.attempts import service as attempts
 from mereau.earning.claims import service
@@ -20,6 +19,7 @@ from mereau.earning.claims.schemas import ReceiptClaimCreate
 from mereau.earning.claims.service import Receipt
 from mereau.earning.intake.service import claimant
 from mereau.earning.schemas import BatchSale, show_batch_sale
+from mereau.partners.domain import acting_partner
 from mereau.programs import service as programs
 
 router = APIRouter(prefix=f"{V1}/receipts", tags=["Sales"])
@@ -44,19 +44,8 @@ async def _claim(
     session: WriteSession, *, caller: Principal, body: ReceiptClaimCreate, site: Site, maxima: dict[str, int]
 ) -> Outcome:
     member_id = await claimant(session, caller, body.member)
-    receipt = Receipt(_partner_of(caller, body), body.external_id, body.amount_minor, body.day)
+    receipt = Receipt(acting_partner(caller, body.partner_id), body.external_id, body.amount_minor, body.day)
     sale = await service.claim(session, member_id, receipt, site.clock.now(), actor=caller.key_id)
     await attempts.give_back(session, maxima)
     currency = (await programs.current(session)).currency
     return Outcome(show_batch_sale(sale, currency), status=201)
-
-
-def _partner_of(caller: Principal, body: ReceiptClaimCreate) -> str:
-    """Whose receipt it is: S3, a partner's key claims none of another's."""
-    if caller.partner_id is not None and body.partner_id not in {None, caller.partner_id}:
-        detail = FieldError("/partner_id", "not_yours", "Must be absent, or the key's own partner.")
-    elif partner_id := caller.partner_id or body.partner_id:
-        return partner_id
-    else:
-        detail = FieldError("/partner_id", "missing", "Name the partner whose receipt it is.")
-    raise InvalidInputError("The claim names something that does not fit; see errors.", errors=[detail])

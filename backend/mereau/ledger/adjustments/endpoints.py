@@ -12,7 +12,6 @@ from mereau.auth.domain import Principal, Scope
 from mereau.auth.idempotency import Once
 from mereau.auth.once import Outcome
 from mereau.core.db import WriteSession
-from mereau.core.errors import FieldError, InvalidInputError
 from mereau.core.http import (
     BODY_PROBLEMS,
     V1,
@@ -32,6 +31,7 @@ from mereau.ledger.adjustments.domain import AdjustmentDraft, State
 from mereau.ledger.adjustments.models import Adjustment
 from mereau.ledger.adjustments.repository import Sought
 from mereau.ledger.adjustments.schemas import AdjustmentCreate, AdjustmentDecision, AdjustmentOut, show_adjustment
+from mereau.partners.domain import acting_partner
 
 router = APIRouter(prefix=V1, tags=["Adjustments"])
 Decide = Callable[..., Awaitable[Adjustment]]
@@ -112,22 +112,11 @@ async def _adjust(
 ) -> Outcome:
     now = site.clock.now()
     draft = AdjustmentDraft(
-        member_id, _partner_of(caller, body), body.direction, body.tokens, body.reason_code, body.note
+        member_id, acting_partner(caller, body.partner_id), body.direction, body.tokens, body.reason_code, body.note
     )
     adjustment = await service.adjust(session, draft, caller, now)
     status = 202 if adjustment.state == "pending_approval" else 201
     return Outcome(show_adjustment(adjustment, now), status=status)
-
-
-def _partner_of(caller: Principal, body: AdjustmentCreate) -> str:
-    """Whose tokens: S3, a partner's key moves none of another's."""
-    if caller.partner_id is not None and body.partner_id not in {None, caller.partner_id}:
-        found = FieldError("/partner_id", "not_yours", "Must be absent, or the key's own partner.")
-    elif partner_id := caller.partner_id or body.partner_id:
-        return partner_id
-    else:
-        found = FieldError("/partner_id", "missing", "Name the partner whose tokens these are.")
-    raise InvalidInputError("The adjustment is not valid.", errors=[found])
 
 
 def _decision(
