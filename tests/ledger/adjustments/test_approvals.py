@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from factories.adjustments import Counter, refused
+from mereau.ledger.adjustments.domain import Direction
 
 DAY = timedelta(days=1)
 
@@ -21,8 +22,19 @@ async def test_beyond_the_threshold_nothing_moves_yet(counter: Counter) -> None:
     assert event.payload["requested_by"] == "stf_lou"
 
 
-async def test_at_the_threshold_one_person_is_enough(counter: Counter) -> None:
-    assert (await counter.adjust(50)).state == "applied"
+@pytest.mark.parametrize(
+    ("threshold", "tokens", "state"),
+    [(50, 50, "applied"), (50, 51, "pending_approval"), (0, 1, "pending_approval"), (1, 1, "applied")],
+)
+@pytest.mark.parametrize("direction", ["credit", "debit"])
+async def test_up_to_the_threshold_one_person_is_enough(
+    counter: Counter, direction: Direction, threshold: int, tokens: int, state: str
+) -> None:
+    await counter.world.credit(60)
+    await counter.limits(approval_above_tokens=threshold)
+    asked = await counter.adjust(tokens, direction=direction, reason_code="correction")
+    assert asked.state == state
+    assert (asked.applied_tokens is None) == (state == "pending_approval")
 
 
 async def test_a_second_person_lets_it_happen(counter: Counter) -> None:
