@@ -94,9 +94,16 @@ async def _more(session: ReadSession, rule_id: str | None, trial: Trial | None) 
         rule = compiled(row)
         found.append(replace(rule, segment_ids=frozenset(await bind(session, rule.spec))))
     if trial is not None:
+        found.append(await _tried(session, trial))
+    return found
+
+
+async def _tried(session: ReadSession, trial: Trial) -> CompiledRule:
+    """The rule that is stored nowhere; what is wrong with it stands under `rule` of the request."""
+    try:
         spec = read_spec(trial.spec)
         segment_ids = await bind(session, spec)
-        found.append(
-            compile_rule(spec, rule_id="trial", external_id=trial.external_id, version=0, segment_ids=segment_ids)
-        )
-    return found
+    except InvalidInputError as refusal:
+        errors = [replace(found, pointer=f"/rule{found.pointer}") for found in refusal.errors]
+        raise InvalidInputError(refusal.detail, errors=errors) from None
+    return compile_rule(spec, rule_id="trial", external_id=trial.external_id, version=0, segment_ids=segment_ids)
