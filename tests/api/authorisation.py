@@ -88,6 +88,12 @@ async def _extension(world: ApiWorld) -> Request:
     return f"/members/{world.ids['member_a']}/extensions", {"until": until.isoformat(), "reason_code": "goodwill"}
 
 
+async def _pending_entry(world: ApiWorld) -> Request:
+    await world.hand.write("update programs set activation_delay_s = 86400")
+    sale = await world.made("partner_a", "/sales", world.a_sale(occurred_at=datetime.now(UTC).isoformat()))
+    return f"/entries/{sale['entry']['id']}/activate", None
+
+
 async def _adjustment(world: ApiWorld) -> Request:
     return f"/members/{world.ids['member_a']}/adjustments", {
         "direction": "credit", "tokens": 2, "reason_code": "goodwill", "note": "A long wait.",
@@ -217,6 +223,7 @@ EXPECTED: dict[str, Expected] = {
         member_a=200, member_b=404, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200,
     ),
     "POST /api/v1/members/{member_id}/extensions": Expected(_extension, **ONLY_OPERATOR, operator=201),
+    "POST /api/v1/entries/{entry_id}/activate": Expected(_pending_entry, **ONLY_OPERATOR, operator=200),
     "POST /api/v1/members/{member_id}/adjustments": Expected(
         _adjustment, **NO_MEMBER, partner_a=201, partner_b=422, staff=201, operator=201, auditor=403
     ),

@@ -73,6 +73,7 @@ BODILESS = frozenset({
     "POST /api/v1/earning-rules/{rule_id}/activate",
     "POST /api/v1/earning-rules/{rule_id}/deactivate",
     "POST /api/v1/code-pools/{pool_id}/close",
+    "POST /api/v1/entries/{entry_id}/activate",
     "POST /api/v1/members/{member_id}/referral-code",
     "POST /api/v1/members/{member_id}/redemption-codes",
     "POST /api/v1/objects/{code}/activate",

@@ -22,6 +22,7 @@ from mereau.earning.crediting.service import award
 from mereau.earning.evaluation.facts.domain import MemberFacts, Occasion
 from mereau.earning.service import RecordedSale
 from mereau.ledger import tasks
+from mereau.ledger.aging import service as aging
 from mereau.ledger.extensions import service as extensions
 from mereau.ledger.tasks import ExpirableReader
 from mereau.members import service as members
@@ -48,6 +49,7 @@ RULES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
         {"rate": {"tokens": 1, "per_minor": 100}},
         {"rate": {"tokens": 2, "per_minor": 100}, "expiry": {"mode": "rolling", "amount": 3}},
         {"rate": {"tokens": 1, "per_minor": 50}, "activation": {"mode": "delay", "delay_s": 2 * 86_400}},
+        {"rate": {"tokens": 1, "per_minor": 80}, "activation": {"mode": "event", "latest_s": 9 * 86_400}},
     ],
     "promo": [
         {"fixed": {"tokens": 7}, "limits": [_PROMO_LIMIT]},
@@ -220,6 +222,17 @@ class History:
     async def activate_due(self) -> int:
         return await tasks.activate_due(self.bazaar.engine, self.bazaar.now, chunk=3)
 
+    async def activate_early(self) -> str | None:
+        """What a pending credit waited for has happened."""
+        query = "select id from entries where state in ('pending', 'cancelled') and member_id = any(:ids) order by seq"
+        waiting = await self.bazaar.rows(query, ids=self.bazaar.members)
+        if not waiting:
+            return None
+        entry_id = self.chance.choice(waiting).id
+        async with transaction(self.bazaar.engine) as session:
+            await aging.activate_early(session, entry_id, self.bazaar.now, actor="key:test")
+        return str(entry_id)
+
     async def expire(self) -> str | None:
         """Two days pass, and what is over by then expires."""
         self.bazaar.now += 2 * DAY
@@ -257,12 +270,12 @@ ACTS: Final[Mapping[str, Callable[[History], Awaitable[object]]]] = {
     name: getattr(History, name)
     for name in (
         "sell", "bring_back", "event", "redeem", "cancel", "refund", "use", "change_rule", "wait", "activate_due",
-        "expire", "extend", "follow", "listen", "walk", "assign",
+        "activate_early", "expire", "extend", "follow", "listen", "walk", "assign",
     )
 }  # fmt: skip
 STORMY: Final = (
     "sell", "sell", "bring_back", "bring_back", "event", "redeem", "redeem", "cancel", "refund", "use", "activate_due",
-    "expire", "extend", "follow", "listen", "change_rule", "assign",
+    "activate_early", "expire", "extend", "follow", "listen", "change_rule", "assign",
 )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ STEPS = 20
 
 STEPS_KNOWN = (
     ("sell",) * 4 + ("bring_back",) * 3 + ("redeem",) * 3 + ("settle",) * 4
-    + ("cancel", "refund", "refund", "use", "event", "expire", "expire", "extend", "change_rule", "wait", "walk")
-    + ("storm",)
+    + ("cancel", "refund", "refund", "use", "event", "expire", "expire", "extend", "change_rule", "activate_early")
+    + ("wait", "walk", "storm")
 )  # fmt: skip
 
 

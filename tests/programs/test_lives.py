@@ -17,6 +17,7 @@ from mereau.programs.lives.domain import (
     Inactivity,
     Never,
     OnDates,
+    OnEvent,
     Rolling,
     expiry_of,
     lot_life,
@@ -84,6 +85,21 @@ def test_a_life_is_never_shorter_than_promised(age_s: int, delay_s: int, days: i
     activates_at, expires_at = lot_life(Delayed(delay_s=delay_s), Rolling(amount=days), occurred_at, NOON, PARIS)
     assert activates_at == max(NOON, occurred_at + timedelta(seconds=delay_s))
     assert expires_at == activates_at + timedelta(days=days)
+
+
+def test_tokens_that_wait_for_an_event_wait_no_longer_than_it_says() -> None:
+    tenth = OnEvent(latest_s=10 * 86_400)
+    assert lot_life(tenth, Rolling(amount=7), NOON, NOON, PARIS) == (NOON + 10 * DAY, NOON + 17 * DAY)
+    assert lot_life(tenth, Never(), NOON - 400 * DAY, NOON, PARIS) == (NOON, None)
+    assert parse_activation(tenth.to_dict()) == tenth
+
+
+@pytest.mark.parametrize("latest_s", [None, 0, 366 * 86_400 + 1, True, "60"])
+def test_an_event_without_a_latest_moment_is_refused(latest_s: object) -> None:
+    raw = {"mode": "event"} | ({} if latest_s is None else {"latest_s": latest_s})
+    with pytest.raises(InvalidInputError) as refusal:
+        parse_activation(raw)
+    assert [found.pointer for found in refusal.value.errors] == ["/latest_s"]
 
 
 def test_tokens_may_wait_for_the_next_of_some_days() -> None:

@@ -21,6 +21,7 @@ from mereau.programs.lives.domain import (
     Inactivity,
     Never,
     OnDates,
+    OnEvent,
     Rolling,
 )
 from mereau.programs.service import ProgramDraft
@@ -60,8 +61,10 @@ async def acts(engine: AsyncEngine) -> list[dict[str, Any]]:
         return [row.detail for row in rows]
 
 
-@pytest.mark.parametrize("activation", [Immediate(), Delayed(delay_s=60), OnDates(dates=frozenset({"07-01"}))])
-@pytest.mark.parametrize("before", [Delayed(delay_s=5), OnDates(dates=frozenset({"01-01"}))])
+@pytest.mark.parametrize(
+    "activation", [Immediate(), Delayed(delay_s=60), OnDates(dates=frozenset({"07-01"})), OnEvent(latest_s=9)]
+)
+@pytest.mark.parametrize("before", [Delayed(delay_s=5), OnDates(dates=frozenset({"01-01"})), OnEvent(latest_s=7)])
 async def test_any_activation_may_follow_any(
     programme: AsyncEngine, before: Activation, activation: Activation
 ) -> None:

@@ -13,6 +13,7 @@ from mereau.earning.simulation import endpoints as simulation
 from mereau.earning.terms import endpoints as terms
 from mereau.ledger import endpoints as ledger
 from mereau.ledger.adjustments import endpoints as adjustments
+from mereau.ledger.aging import endpoints as activations
 from mereau.ledger.extensions import endpoints as extensions
 from mereau.ledger.gifts import endpoints as gifts
 from mereau.ledger.registry import endpoints as partners
@@ -77,6 +78,7 @@ def build_routes() -> list[BaseRoute]:
         simulation.router,
         adjustments.router,
         extensions.router,
+        activations.router,
         gifts.router,
         program.router,
         partners.router,

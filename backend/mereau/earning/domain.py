@@ -15,7 +15,7 @@ from mereau.core.amounts import MAX_AMOUNT_MINOR, MAX_TOKENS
 from mereau.core.errors import FieldError, InvalidInputError
 from mereau.core.schemas import Instant, Label, ObjectId, Request
 from mereau.core.strict_json import escape_pointer
-from mereau.programs.lives.domain import Calendar, Delayed, Immediate, Never, OnDates, Rolling
+from mereau.programs.lives.domain import Calendar, Delayed, Immediate, Never, OnDates, OnEvent, Rolling
 
 Trigger = Literal[
     "sale", "sign_up", "first_purchase", "newsletter_opt_in", "profile_completed", "review_approved",
@@ -153,7 +153,7 @@ class RuleSpec(Request):
     priority: int = Field(default=0, ge=-PRIORITY_MAX, le=PRIORITY_MAX, description="The highest comes first.")
     stacking: Literal["additive", "best_of", "exclusive"] = "additive"
     stacking_group: Label | None = None
-    activation: Delayed | OnDates | Immediate | None = Field(
+    activation: Delayed | OnDates | OnEvent | Immediate | None = Field(
         default=None, discriminator="mode", description="When the tokens are spendable, in place of the programme's."
     )
     expiry: Never | Rolling | Calendar | None = Field(

@@ -68,6 +68,11 @@ _DECIDE = text("""
     where entries.id = decided.id
 """)
 
+_SET_ACTIVE_FROM = (
+    text("update entries set activates_at = :at where id = :id"),
+    text("update lots set activates_at = :at where entry_id = :id"),
+)
+
 _SET_HOLDS = text("""
     update holds set state = :target where entry_id = any(cast(:ids as text[])) and state = :source
     returning entry_id
@@ -238,6 +243,12 @@ async def decide(session: WriteSession, decisions: Sequence[Decision]) -> None:
             "tokens": [decision.tokens for decision in decisions],
         },
     )
+
+
+async def set_active_from(session: WriteSession, entry_id: str, at: datetime) -> None:
+    """Write down that a credit became spendable earlier than it would have."""
+    for statement in _SET_ACTIVE_FROM:
+        await session.execute(statement, {"id": entry_id, "at": at})
 
 
 async def add_uses(session: WriteSession, uses: Iterable[tuple[str, Take]]) -> None:

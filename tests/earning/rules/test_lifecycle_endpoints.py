@@ -166,3 +166,15 @@ async def test_a_rule_that_contradicts_itself_is_refused(world: ApiWorld, spec: 
     assert response.status_code == 422
     assert response.json()["errors"][0]["pointer"] == pointer
     assert await world.fingerprint() == before
+
+
+async def test_without_its_node_nobody_says_what_the_contract_guarantees(world: ApiWorld) -> None:
+    """Only rules that say when their tokens expire ask for it."""
+    short = {"expiry": {"mode": "rolling", "amount": 1}}
+    before = await a_draft(world, **short)
+    await world.deploy()
+    body = {"external_id": "other", "fixed": {"tokens": 5}}
+    assert (await world.post("operator", "/earning-rules", body | short)).status_code == 503
+    assert (await world.post("operator", f"/earning-rules/{before}/activate")).status_code == 503
+    plain = await world.made("operator", "/earning-rules", body)
+    assert (await world.post("operator", f"/earning-rules/{plain['id']}/activate")).status_code == 200

@@ -19,6 +19,7 @@ from mereau.earning.rules import repository
 from mereau.earning.rules.binding.service import bind
 from mereau.earning.rules.repository import RuleKey
 from mereau.journal import service as journal
+from mereau.programs.settings.domain import unkept
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -51,11 +52,27 @@ def read_spec(raw: Mapping[str, object]) -> RuleSpec:
     return spec
 
 
+def refuse_unkept(spec: RuleSpec, guaranteed_life_s: int | None) -> None:
+    """InvalidInputError for an expiry of its own that is shorter than the contract lets tokens expire."""
+    if errors := list(unkept(spec.expiry, guaranteed_life_s or 0)):
+        raise InvalidInputError("The contract would not carry out this expiry.", errors=errors)
+
+
 async def create_rule(
-    session: WriteSession, external_id: str, spec: Mapping[str, object], now: datetime, *, actor: str
+    session: WriteSession,
+    external_id: str,
+    spec: Mapping[str, object],
+    now: datetime,
+    *,
+    actor: str,
+    guaranteed_life_s: int | None = None,
 ) -> EarningRule:
-    """Add the next version of a rule as a draft. InvalidInputError names every wrong field of `spec`."""
+    """Add the next version of a rule as a draft. InvalidInputError names every wrong field of `spec`.
+
+    `guaranteed_life_s` is how long the contract may protect a credit; None where there is no contract yet.
+    """
     parsed = read_spec(spec)
+    refuse_unkept(parsed, guaranteed_life_s)
     await repository.lock(session)
     rule = EarningRule(
         id=new_id("rul", now),
@@ -88,11 +105,14 @@ async def change_rule(
     return rule
 
 
-async def activate_rule(session: WriteSession, rule_id: str, now: datetime, *, actor: str) -> EarningRule:
+async def activate_rule(
+    session: WriteSession, rule_id: str, now: datetime, *, actor: str, guaranteed_life_s: int | None = None
+) -> EarningRule:
     """Let this version pay from now on, in place of the active version of the same rule; idempotent.
 
     Occasions that run meanwhile are judged by the rules that were active when they began. InvalidInputError
-    names what the rule refers to and does not exist; PriorityTakenError where another exclusive rule of its
+    names what the rule refers to and does not exist, or an expiry that the contract does not carry out (a draft may be
+    older than the contract); PriorityTakenError where another exclusive rule of its
     trigger and stacking group has the same priority.
     """
     await repository.lock(session)
@@ -100,6 +120,7 @@ async def activate_rule(session: WriteSession, rule_id: str, now: datetime, *, a
     if rule.status == "active":
         return rule
     spec = parse_spec(rule.spec)
+    refuse_unkept(spec, guaranteed_life_s)
     rule.segment_ids = await bind(session, spec)
     await _refuse_tie(session, rule, spec)
     if (before := await repository.active_version(session, rule.external_id)) is not None:

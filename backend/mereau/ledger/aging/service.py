@@ -8,7 +8,9 @@ from mereau.chain import contract
 from mereau.chain import queries_ledger as chain_queries
 from mereau.chain.rpc import RpcClient
 from mereau.core.db import ReadSession, WriteSession
+from mereau.core.errors import ConflictError, NotFoundError
 from mereau.core.ids import new_id
+from mereau.journal import service as journal
 from mereau.ledger import events, repository
 from mereau.ledger.domain import EntryKind, Line, Lot, LotBook, ReasonCode, Take
 from mereau.ledger.posting import service as posting
@@ -43,7 +45,35 @@ async def activate(session: WriteSession, now: datetime, limit: int) -> int:
         return 0
     await repository.lock_accounts(session, (member_id for _, member_id in due))
     found = await repository.lines(session, (entry_id for entry_id, _ in due))
-    lines = [replace(line, state="accepted") for line in found.values() if line.state == "pending"]
+    await _activate(session, [line for line in found.values() if line.state == "pending"], now)
+    return len(due)
+
+
+async def activate_early(session: WriteSession, entry_id: str, now: datetime, *, actor: str) -> None:
+    """Let a pending credit count from now on, since what it waited for has happened; idempotent and journalled.
+
+    It expires when it would have. Locks the account. NotFoundError where there is no such credit; ConflictError
+    where it was cancelled or refused.
+    """
+    line = (await repository.lines(session, [entry_id])).get(entry_id)
+    if line is None or line.kind != EntryKind.ISSUE:
+        raise NotFoundError("There is no such credit.")
+    await repository.lock_accounts(session, [line.member_id])
+    # Read again under the lock: the job, a return or another call may have come between.
+    line = (await repository.lines(session, [entry_id]))[entry_id]
+    if line.state in {"cancelled", "rejected"}:
+        raise ConflictError(f"The credit is {line.state}; nothing of it can be activated.")
+    if line.state != "pending":
+        return
+    await repository.set_active_from(session, entry_id, now)
+    await _activate(session, [replace(line, activates_at=now)], now)
+    detail = {"member_id": line.member_id, "tokens": line.tokens, "would_have_at": line.activates_at.isoformat()}
+    await journal.record(session, at=now, actor=actor, action="entry.activated", subject_id=entry_id, detail=detail)
+
+
+async def _activate(session: WriteSession, pending: Sequence[Line], now: datetime) -> None:
+    """Make pending credits count; the accounts are locked."""
+    lines = [replace(line, state="accepted") for line in pending]
     book = LotBook(await repository.lots_of_entries(session, (line.id for line in lines)))
     for lot in list(book.lots.values()):
         book.put(replace(lot, state="active"))
@@ -51,7 +81,6 @@ async def activate(session: WriteSession, now: datetime, limit: int) -> int:
     await posting.save(session, book)
     await posting.order(session, lines, {key: lot.expires_at for key, lot in book.lots.items()})
     await outbox.publish(session, events.entry_events(lines), now)
-    return len(due)
 
 
 def chain_reader(rpc: RpcClient, contract_address: bytes) -> ExpirableReader:

@@ -56,6 +56,16 @@ class OnDates(_Policy):
     dates: MonthDays
 
 
+class OnEvent(_Policy):
+    """Tokens are spendable once it is said that what they wait for has happened, and at the latest so long after.
+
+    Their expiry is promised when they are credited: it counts from the latest moment.
+    """
+
+    mode: Literal["event"] = "event"
+    latest_s: int = Field(ge=1, le=DELAY_MAX_S)
+
+
 class Never(_Policy):
     """Tokens live for ever."""
 
@@ -94,7 +104,7 @@ class Inactivity(_Policy):
     reset_by: Literal["earning", "redemption", "any"] = "any"
 
 
-Activation = Annotated[Immediate | Delayed | OnDates, Field(discriminator="mode")]
+Activation = Annotated[Immediate | Delayed | OnDates | OnEvent, Field(discriminator="mode")]
 Expiry = Annotated[Never | Rolling | Calendar | Inactivity, Field(discriminator="mode")]
 
 Policy = TypeVar("Policy")
@@ -144,11 +154,11 @@ def _next_date(dates: Iterable[str], after: datetime, tz: ZoneInfo) -> datetime:
 
 
 def activation_of(activation: Activation, occurred_at: datetime, now: datetime, tz: ZoneInfo) -> datetime:
-    """When tokens become spendable: never before `now`."""
+    """When tokens become spendable, at the latest: never before `now`."""
     match activation:
         case Immediate():
             return max(occurred_at, now)
-        case Delayed(delay_s=delay_s):
+        case Delayed(delay_s=delay_s) | OnEvent(latest_s=delay_s):
             return max(occurred_at.astimezone(UTC) + timedelta(seconds=delay_s), now)
         case OnDates(dates=dates):
             return max(_next_date(dates, occurred_at, tz), now)
