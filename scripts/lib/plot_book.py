@@ -145,6 +145,31 @@ BOOK: Final = (
         ),
     ),
     Sheet(
+        "earning",
+        "What a sale earns",
+        (
+            Row(
+                "50 active rules, 20 lines",
+                "median_ms",
+                "Milliseconds a sale, median",
+                _most(1),
+                spread="median_spread_ms",
+            ),
+            _yardstick("rules parsed for each sale", "naive_median_ms", "Milliseconds a sale, median"),
+            Row("50 active rules, 20 lines, 99th percentile, ms", "p99_ms"),
+        ),
+    ),
+    Sheet(
+        "segments",
+        "Ten segments over a million members",
+        (
+            Row("all from nothing", "seconds_1m", "Seconds", _most(60)),
+            Row("the next day", "again_s_1m", "Seconds"),
+            _yardstick("one plain aggregation", "aggregate_s_1m", "Seconds"),
+            Row("Sales", "sales"),
+        ),
+    ),
+    Sheet(
         "startup",
         "Start",
         (
