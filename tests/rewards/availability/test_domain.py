@@ -71,7 +71,6 @@ def test_every_obstacle_of_an_offer_is_named(changes: dict[str, Any], expected: 
         (Audience(channels=["app"]), {"channel": "store"}, ["not_in_audience"]),
         (Audience(["gold"], ["new"]), {}, ["wrong_tier", "not_in_audience"]),
     ],
-    ids=str,
 )
 def test_the_audience_names_who_is_meant(audience: Audience, who: dict[str, Any], expected: list[str]) -> None:
     assert codes(an_offer(audience=audience), **who) == expected
