@@ -6,6 +6,7 @@ The objects are member A's and partner A's. `staff` works for partner A. A route
 from datetime import UTC, datetime, timedelta
 
 from api.authorisation_earning import EARNING
+from api.authorisation_files import FILES
 from api.authorisation_sorting import SORTING
 from api.expected import EVERYBODY, NO_MEMBER, ONLY_OPERATOR, Build, Expected, Request, at
 from api.goods import GOODS
@@ -367,5 +368,6 @@ EXPECTED: dict[str, Expected] = {
         at("/daily-runs"), **NO_MEMBER, partner_a=403, partner_b=403, staff=403, operator=200, auditor=200
     ),
     **SORTING,
+    **FILES,
     **GOODS,
 }  # fmt: skip

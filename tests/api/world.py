@@ -86,7 +86,7 @@ class ApiWorld:
         if method == "POST":
             headers.setdefault("idempotency-key", key or f"test-{next(self.numbers)}")
         if body is not None:
-            options["json"] = body
+            options["content" if isinstance(body, bytes) else "json"] = body
         return await self.client.request(method, path, headers=headers, **options)
 
     async def get(self, who: str | None, path: str, **params: Any) -> httpx.Response:

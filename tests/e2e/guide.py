@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _BLOCK: Final = re.compile(r"```http\n(.*?)```", re.DOTALL)
+_HEADER: Final = re.compile(r"[A-Za-z-]+: ")
 _NAME: Final = re.compile(r"\{([a-z_0-9]+)\}")
 _PATIENCE_S: Final = 30.0
 
@@ -124,7 +125,7 @@ def _request(text: str) -> tuple[tuple[str, str], dict[str, str], str]:
     first, *rest = text.splitlines()
     method, path = first.split(" ", 1)
     headers = {}
-    while rest and not rest[0].startswith(("{", "[")):
+    while rest and _HEADER.match(rest[0]):
         name, value = rest.pop(0).split(": ", 1)
         headers[name] = value
     return (method, path), headers, "\n".join(rest)

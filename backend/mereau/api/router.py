@@ -25,7 +25,9 @@ from mereau.programs.days import endpoints as days
 from mereau.programs.settings import endpoints as program
 from mereau.rewards import endpoints as rewards
 from mereau.rewards.catalogue import endpoints as catalogue
+from mereau.rewards.downloads import endpoints as downloads
 from mereau.rewards.entitlements import endpoints as entitlements
+from mereau.rewards.files import endpoints as files
 from mereau.rewards.fulfilment import endpoints as deliveries
 from mereau.rewards.fulfilment.picking import endpoints as picking
 from mereau.rewards.fulfilment.proofs import endpoints as proofs
@@ -61,6 +63,8 @@ def build_routes() -> list[BaseRoute]:
         rewards.router,
         catalogue.router,
         pools.router,
+        files.router,
+        downloads.router,
         instore.router,
         objects.router,
         offers.router,

@@ -34,6 +34,7 @@ V1: Final = "/api/v1"
 BODY_BYTES_MAX: Final = 64 * 1024
 BATCH_BODY_BYTES_MAX: Final = 2 * 1024 * 1024
 BODY_TIMEOUT_S: Final = 15.0
+RAW_BODY_TIMEOUT_S: Final = 120.0
 
 Model = TypeVar("Model", bound=BaseModel)
 Row = TypeVar("Row")
@@ -106,6 +107,22 @@ class JsonBody(Generic[Model]):
             raise InvalidInputError("The body does not fit; see errors.", errors=findings(placed)) from None
 
 
+class RawBody:
+    """A dependency that reads a body as it is, whatever it is said to be. Stands where a `JsonBody` would."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+
+    async def __call__(self, request: Request) -> bytes:
+        _require_plain(request)
+        return await _received(request, self.bytes_max, RAW_BODY_TIMEOUT_S)
+
+
+def raw_body(bytes_max: int) -> Any:
+    """Mark an endpoint's parameter as its body, byte for byte."""
+    return Depends(RawBody(bytes_max))
+
+
 def _place(body: Any, detail: ErrorDetails) -> tuple[int | str, ...]:
     """Where in the body a finding is: validation also names the kind that it took a document for."""
     place, last = [], len(detail["loc"]) - 1
@@ -131,21 +148,29 @@ async def _read(request: Request, bytes_max: int) -> bytes:
     charset = parameters.strip().lower().replace('"', "")
     if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
         raise UnsupportedMediaTypeError("Send the body as application/json in UTF-8.")
-    if headers.get("content-encoding", "identity").lower() != "identity":
+    _require_plain(request)
+    return await _received(request, bytes_max, BODY_TIMEOUT_S)
+
+
+def _require_plain(request: Request) -> None:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaTypeError("Send the body without content encoding.")
-    length = headers.get("content-length", "0")
+
+
+async def _received(request: Request, bytes_max: int, timeout_s: float) -> bytes:
+    length = request.headers.get("content-length", "0")
     # More digits than any limit has: int() would do work on a hostile figure.
     if len(length) > len(str(bytes_max)) or (length.isdecimal() and int(length) > bytes_max):
         raise _too_large(bytes_max)
     chunks = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             async for chunk in request.stream():
                 chunks += chunk
                 if len(chunks) > bytes_max:
                     raise _too_large(bytes_max)
     except TimeoutError:
-        raise BodyTimeoutError(f"The body did not arrive within {BODY_TIMEOUT_S:.0f} s.") from None
+        raise BodyTimeoutError(f"The body did not arrive within {timeout_s:.0f} s.") from None
     except ClientDisconnect:
         raise MalformedError("The connection ended within the body.") from None
     return bytes(chunks)

@@ -18,6 +18,8 @@ import mereau.outbox.models
 import mereau.partners.models
 import mereau.programs.days.models
 import mereau.programs.models
+import mereau.rewards.downloads.models
+import mereau.rewards.files.models
 import mereau.rewards.fulfilment.models
 import mereau.rewards.goods.models
 import mereau.rewards.models

@@ -163,11 +163,32 @@ def _create_tables_of_redemptions() -> None:
         sa.PrimaryKeyConstraint("redemption_id", name=op.f("pk_draw_entries")),
     )
     op.create_index("ix_draw_entries_draw", "draw_entries", ["draw", "redemption_id"])
+    op.create_table(
+        "reward_files",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("media_type", sa.String(), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", INSTANT, server_default=NOW, nullable=False),
+        sa.CheckConstraint("size_bytes = octet_length(content)", name=op.f("ck_reward_files_size_bytes")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_reward_files")),
+    )
+    op.create_table(
+        "download_links",
+        sa.Column("token_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("redemption_id", sa.Text(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("followed_at", INSTANT, nullable=True),
+        sa.Column("created_at", INSTANT, server_default=NOW, nullable=False),
+        sa.ForeignKeyConstraint(["redemption_id"], ["redemptions.id"], name=op.f("fk_download_links_redemption_id")),
+        sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_download_links")),
+    )
+    op.create_index("ix_download_links_redemption_id", "download_links", ["redemption_id"])
 
 
 def downgrade() -> None:
     for table in (
-        "lot_refunds", "draw_entries", "redemption_code_misses", "redemption_codes", "tickets", "reward_codes", "reward_counters",
+        "download_links", "reward_files", "lot_refunds", "draw_entries", "redemption_code_misses", "redemption_codes", "tickets", "reward_codes", "reward_counters",
         "reward_versions",
     ):  # fmt: skip
         op.drop_table(table)

@@ -10,22 +10,25 @@ from mereau.core.schemas import ExternalId, Instant, Label, Name, ObjectId, Posi
 from mereau.programs.calendar.domain import Period
 from mereau.rewards.catalogue import domain
 from mereau.rewards.catalogue.domain import VALIDITY_DAYS_MAX, RewardDraft
-from mereau.rewards.kinds.domain import Service, Terms, Url
+from mereau.rewards.kinds.domain import Service, Terms
 from mereau.rewards.limits.domain import LIMITS_MAX, Limit
 from mereau.rewards.limits.domain import PIECES_MAX as LIMIT_PIECES_MAX
 from mereau.rewards.models import Reward, RewardVersion
 
 RewardStatus = Literal["draft", "active", "inactive"]
 LongText = Annotated[str, Field(max_length=4_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+PhotoUrl = Annotated[
+    str, Field(min_length=12, max_length=500, pattern=r"^(?:https://[^\s\x00-\x1f\x7f]+|/files/[0-9a-f]{64})$")
+]
 _TIERS_MAX = 20
 _NAMED_MAX = 50
 _FEATURED_MAX = 1_000_000
 
 
 class Photo(Request):
-    """A picture, and what it shows in both languages."""
+    """A picture, and what it shows in both languages. `url` is where it stands, or the path of an uploaded file."""
 
-    url: Url
+    url: PhotoUrl
     alt_fr: Name
     alt_en: Name
 

@@ -12,6 +12,7 @@ from mereau.journal import service as journal
 from mereau.partners import service as partners
 from mereau.rewards.catalogue import domain, repository
 from mereau.rewards.catalogue.domain import Audience, Photo, RewardDraft, Status
+from mereau.rewards.files import service as files
 from mereau.rewards.kinds.domain import read_terms
 from mereau.rewards.limits.domain import Limit
 from mereau.rewards.models import Reward, RewardVersion
@@ -57,9 +58,14 @@ def limits_of(reward: Reward) -> list[Limit]:
     return [Limit(**limit) for limit in reward.limits]
 
 
+async def _findings(session: WriteSession, draft: RewardDraft) -> list[FieldError]:
+    missing = await files.missing(session, draft.terms.file_digest, [photo.url for photo in draft.photos])
+    return [*domain.findings(draft), *missing]
+
+
 async def create_reward(session: WriteSession, draft: RewardDraft, now: datetime, *, actor: str) -> Reward:
     """Offer a reward. InvalidInputError names the wrong fields; ConflictError for a taken external id."""
-    if errors := list(domain.findings(draft)):
+    if errors := await _findings(session, draft):
         raise InvalidInputError("The reward is not valid.", errors=errors)
     await partners.get(session, draft.partner_id)
     reward_id, values = new_id("rwd", now), _values(draft)
@@ -90,7 +96,7 @@ async def change_reward(
         raise NotFoundError("There is no such reward.")
     before = draft_of(reward)
     after = replace(before, **changes)
-    errors = list(domain.findings(after))
+    errors = await _findings(session, after)
     if after.terms.kind != before.terms.kind:
         errors.append(FieldError("/terms/kind", "fixed", "A reward keeps its kind; offer another one."))
     if errors:

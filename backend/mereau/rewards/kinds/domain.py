@@ -54,6 +54,11 @@ class KindTerms(Request):
         return False
 
     @property
+    def file_digest(self) -> str | None:
+        """The uploaded file that is downloaded; None where nothing is."""
+        return None
+
+    @property
     def goods_offered(self) -> list[str]:
         """The goods that a piece is chosen from; none where nothing physical is kept."""
         return []
@@ -171,6 +176,10 @@ class Digital(KindTerms):
     content: Digest = Field(description="SHA-256 of an uploaded file.")
     link_life_s: int = Field(default=900, ge=60, le=86_400)
     downloads_max: int = Field(default=3, ge=1, le=100, description="Links of one redemption that may be followed.")
+
+    @property
+    def file_digest(self) -> str | None:
+        return self.content
 
     def promise(self, asked: Asked, quantity: int) -> Promise:
         return self.model_dump(include={"content", "link_life_s", "downloads_max"})

@@ -88,20 +88,21 @@ async def use(
     if redemption is None:
         raise NotFoundError("There is no such voucher.")
     _require_usable(redemption, now)
-    redemption.state, redemption.used_at, redemption.used_by_key_id = "used", now, key_id
+    redemption.used_by_key_id = key_id
+    await mark_used(session, redemption, now, actor=f"key:{key_id}")
+    return redemption
+
+
+async def mark_used(session: WriteSession, redemption: Redemption, now: datetime, *, actor: str) -> None:
+    """Use a granted redemption whose row the caller has locked."""
+    redemption.state, redemption.used_at = "used", now
     await session.flush()
-    detail = {"partner_id": partner_id, "tokens": redemption.tokens}
+    detail = {"partner_id": redemption.partner_id, "tokens": redemption.tokens}
     await journal.record(
-        session,
-        at=now,
-        actor=f"key:{key_id}",
-        action="redemption.used",
-        subject_id=redemption.id,
-        detail=detail,
+        session, at=now, actor=actor, action="redemption.used", subject_id=redemption.id, detail=detail
     )
     payload = detail | {"member_id": redemption.member_id}
     await outbox.publish(session, [Event("redemption.used", redemption.id, payload)], now)
-    return redemption
 
 
 def _require_usable(redemption: Redemption, now: datetime) -> None:

@@ -1,0 +1,1 @@
+"""Links by which members download what they redeemed."""

@@ -1,0 +1,1 @@
+"""Files that operators upload: photos of rewards, and content to be downloaded."""
