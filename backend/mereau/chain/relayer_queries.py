@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mereau.chain.models import Batch, MirrorState
+from mereau.chain.models import Batch, MirrorState, Order
 from mereau.chain.orders import OrderKind
 from mereau.chain.sealing import QueuedOrder
 
@@ -270,6 +270,13 @@ async def exists_revocable_up_to(session: AsyncSession, seq: int) -> bool:
         )
         is not None
     )
+
+
+async def exists_helper_before(session: AsyncSession, order: QueuedOrder) -> bool:
+    """Whether an order is queued before this one that may put it right: of its wallet or partner, or the admin's."""
+    same = or_(Order.wallet == order.wallet, Order.partner_number == order.partner_number, Order.kind == "admin")
+    earlier = select(Order.seq).where(Order.state == "queued", Order.seq < order.seq, same)
+    return await session.scalar(earlier.limit(1)) is not None
 
 
 async def newest_seq(session: AsyncSession) -> int:

@@ -264,12 +264,14 @@ class Sealer:
         return await self._reject(culprits, str(revert)) if culprits else 0
 
     async def _deferred(self, order: QueuedOrder) -> bool:
-        """Whether a batch from before the order's first failure may still help it.
+        """Whether an order before it, or a batch from before its first failure without any, may still help it.
 
         A rejection is for ever, so that it rests on what is final alone: the node may just have forgotten a block
-        that the mirror still holds for true.
+        that the mirror still holds for true, or have refused the credit that this order takes from.
         """
         async with snapshot(self._engine) as session:
+            if await queries.exists_helper_before(session, order):
+                return True
             fence = self.deferrals.fences.get(order.id)
             if fence is None:
                 fence = await queries.newest_seq(session)

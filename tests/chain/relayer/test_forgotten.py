@@ -1,6 +1,9 @@
-"""No order is rejected for what a reorganisation took away, or may still bring back."""
+"""No order is rejected for what is missing only for now: taken away by a reorganisation, or still in the queue."""
+
+from dataclasses import replace
 
 from chain.relayer.kit import Desk, frozen, seconds
+from mereau.chain import contract
 from mereau.chain.broadcasting import BroadcastPolicy
 from mereau.chain.orders import OrderKind
 
@@ -55,3 +58,36 @@ async def test_what_nothing_can_help_is_rejected_once_that_is_final(slow_desk: D
     assert [one.id for one in desk.rejected] == [order_id]
     assert desk.rejected[0].reason.startswith("ERC20InsufficientBalance")
     assert await desk.balance(wallet) == 10
+
+
+async def test_a_debit_waits_for_the_credit_before_it(desk: Desk) -> None:
+    """The credit's line has no key for a while, so that it is in no batch: nothing in flight could help."""
+    name = f"{desk.name} late"
+    signer, wallet = desk.keys.add(name), desk.member(1)
+    terms = contract.encode_set_partner(2, signer, allowance=None, period_cap=None, active=True)
+    await desk.send(desk.actors.partner_admin, terms)
+    desk.keys.drop(signer)
+    ids = await desk.enqueue(
+        replace(desk.order(OrderKind.ISSUE, wallet, 10), partner_number=2), desk.order(OrderKind.REDEEM, wallet, 4)
+    )
+    async with desk.relayer() as relayer:
+        await desk.cycle(relayer, 3)
+        assert (desk.rejected, await desk.states()) == ([], dict.fromkeys(ids, "queued"))
+        desk.keys.add(name)
+        await desk.cycle(relayer, 3)
+    assert (desk.rejected, await desk.states()) == ([], dict.fromkeys(ids, "sealed"))
+    assert await desk.balance(wallet) == 6
+
+
+async def test_a_debit_does_not_wait_for_what_comes_after_it(desk: Desk) -> None:
+    """A credit that is queued later, and whose line has no key."""
+    signer, wallet = desk.keys.add(f"{desk.name} late"), desk.member(1)
+    terms = contract.encode_set_partner(2, signer, allowance=None, period_cap=None, active=True)
+    await desk.send(desk.actors.partner_admin, terms)
+    desk.keys.drop(signer)
+    debit, credit = await desk.enqueue(
+        desk.order(OrderKind.REDEEM, wallet, 4), replace(desk.order(OrderKind.ISSUE, wallet, 10), partner_number=2)
+    )
+    async with desk.relayer() as relayer:
+        await desk.cycle(relayer, 2)
+    assert await desk.states() == {debit: "rejected", credit: "queued"}
