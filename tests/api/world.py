@@ -31,6 +31,7 @@ from mereau.wallets import service as wallets
 SECRET = bytes(range(32, 64))
 RULE = {"external_id": "base", "rate": {"tokens": 1, "per_minor": 100}}
 SOLD_AT = "2026-01-05T09:30:00Z"
+EPOCH_S = 30 * 86_400
 
 
 def settings(**changes: Any) -> Settings:
@@ -130,11 +131,13 @@ class ApiWorld:
             await hand.follow(final=[self.ids["batch"]])
 
     async def deploy(self) -> None:
-        """A contract's identity, as `mereau up` stores it."""
+        """A contract's identity, as `mereau up` stores it; it protects credits for up to sixty days."""
         await self.hand.write(
-            "insert into chain_deployment (id, chain_id, genesis_hash, contract, code_hash, block_number, block_hash)"
-            " values (1, 20826, :hash, :address, :hash, 0, :hash)",
+            "insert into chain_deployment"
+            " (id, chain_id, genesis_hash, contract, code_hash, block_number, block_hash, epoch_s)"
+            " values (1, 20826, :hash, :address, :hash, 0, :hash, :epoch_s)",
             hash=bytes(32),
+            epoch_s=EPOCH_S,
             address=bytes(20),
         )
 

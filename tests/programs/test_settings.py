@@ -159,10 +159,13 @@ class TestOverHttp:
         await world.send("operator", "PATCH", "/program", {"name_en": "Other"})
         assert (await world.get("auditor", "/program")).json()["adjustments"] == default | wanted
 
-    async def test_without_its_node_nobody_says_what_the_contract_guarantees(self, world: ApiWorld) -> None:
+    async def test_a_deployed_contract_is_asked_for_what_it_guarantees(self, world: ApiWorld) -> None:
+        short, enough = {"mode": "rolling", "amount": 59}, {"mode": "rolling", "amount": 60}
+        assert (await world.send("operator", "PATCH", "/program", {"expiry": short})).status_code == 200
         await world.deploy()
-        answer = await world.send("operator", "PATCH", "/program", {"expiry": {"mode": "never"}})
-        assert answer.status_code == 503
+        refused = await world.send("operator", "PATCH", "/program", {"expiry": short})
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "shorter_than_guaranteed")
+        assert (await world.send("operator", "PATCH", "/program", {"expiry": enough})).status_code == 200
 
     @pytest.mark.parametrize(
         ("body", "pointer"),

@@ -76,7 +76,8 @@ async def fleet(
                     httpx.AsyncClient(
                         base_url=f"http://127.0.0.1:{port}/api/v1",
                         timeout=60,
-                        limits=httpx.Limits(max_connections=CROWD),
+                        # A connection that idles between two crowds may be closed just as it is used again.
+                        limits=httpx.Limits(max_connections=CROWD, max_keepalive_connections=0),
                     )
                 )
             for client in clients:

@@ -32,6 +32,7 @@ class DeployedContract:
     block_number: int
     block_hash: bytes
     transfers_open: bool = False
+    epoch_s: int = 0
 
 
 async def deploy(
@@ -65,7 +66,8 @@ async def deploy(
     if int(receipt["status"], 16) != 1:
         raise ConfigurationError("the contract refused its configuration: its constructor reverted")
     contract, number = hex_bytes(receipt["contractAddress"]), int(receipt["blockNumber"], 16)
-    return replace(await _describe(rpc, contract, number), transfers_open=config.transfers_open)
+    found = await _describe(rpc, contract, number)
+    return replace(found, transfers_open=config.transfers_open, epoch_s=config.epoch_length_s)
 
 
 async def save(session: WriteSession, deployed: DeployedContract) -> None:

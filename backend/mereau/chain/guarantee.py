@@ -2,27 +2,19 @@
 
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from mereau.chain import contract
-from mereau.chain.errors import RpcUnavailableError
 from mereau.chain.models import Deployment
-from mereau.chain.rpc import RpcClient
 
 _EPOCHS: Final = 2
 
 
-async def guaranteed_life_s(session: AsyncSession, rpc: RpcClient | None) -> int | None:
+async def guaranteed_life_s(session: AsyncSession) -> int | None:
     """The seconds after which the contract lets every credit expire; None where no contract is deployed yet.
 
     A credit is safe in the epoch in which it was made and in the next one, so two whole epochs are the longest
-    that it may be safe. RpcUnavailableError where no node answers.
+    that it may be safe. No node is asked: the contract's code holds the epoch for ever.
     """
-    deployment = await session.get(Deployment, 1)
-    if deployment is None:
-        return None
-    if rpc is None:
-        raise RpcUnavailableError("No node of the chain is configured.")
-    data = contract.encode_call("epochLength")
-    answer = await rpc.call("eth_call", {"to": deployment.contract, "data": data}, "latest")
-    return _EPOCHS * int(answer, 16)
+    epoch_s = await session.scalar(select(Deployment.epoch_s))
+    return None if epoch_s is None else _EPOCHS * epoch_s

@@ -24,8 +24,8 @@ from mereau.core.db import Base
 class Deployment(Base):
     """The one contract of this installation and the identity of its chain; a mismatch stops the process.
 
-    `transfers_open` says whether members may transfer tokens among themselves: the contract's code holds it, and
-    `code_hash` that code.
+    `transfers_open` says whether members may transfer tokens among themselves, `epoch_s` how long an epoch is in
+    which a credit is safe from expiry: the contract's code holds both, and `code_hash` that code.
     """
 
     __tablename__ = "chain_deployment"
@@ -39,6 +39,7 @@ class Deployment(Base):
     block_number: Mapped[int] = mapped_column(BigInteger)
     block_hash: Mapped[Bytes]
     transfers_open: Mapped[bool] = mapped_column(server_default="false")
+    epoch_s: Mapped[int] = mapped_column(server_default="0")
 
 
 class Batch(Base):

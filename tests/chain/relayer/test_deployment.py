@@ -37,6 +37,7 @@ async def test_an_open_contract_is_recorded_as_such(desk: Desk) -> None:
     config = replace(config_of(desk), transfers_open=True)
     deployed = await deployment.deploy(desk.rpc, desk.keys, desk.actors.admin, config)
     assert (deployed.transfers_open, desk.deployment.transfers_open) == (True, False)
+    assert deployed.epoch_s == config.epoch_length_s > 0
     assert deployed.code_hash != desk.deployment.code_hash
 
 

@@ -168,13 +168,15 @@ async def test_a_rule_that_contradicts_itself_is_refused(world: ApiWorld, spec: 
     assert await world.fingerprint() == before
 
 
-async def test_without_its_node_nobody_says_what_the_contract_guarantees(world: ApiWorld) -> None:
-    """Only rules that say when their tokens expire ask for it."""
-    short = {"expiry": {"mode": "rolling", "amount": 1}}
+async def test_a_rule_promises_no_less_than_the_deployed_contract_guarantees(world: ApiWorld) -> None:
+    """Asked again at activation, for the draft may be older than the contract."""
+    short = {"expiry": {"mode": "rolling", "amount": 59}}
     before = await a_draft(world, **short)
     await world.deploy()
     body = {"external_id": "other", "fixed": {"tokens": 5}}
-    assert (await world.post("operator", "/earning-rules", body | short)).status_code == 503
-    assert (await world.post("operator", f"/earning-rules/{before}/activate")).status_code == 503
+    for path, said in (("/earning-rules", body | short), (f"/earning-rules/{before}/activate", None)):
+        refused = await world.post("operator", path, said)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "shorter_than_guaranteed")
+    await world.made("operator", "/earning-rules", body | {"expiry": {"mode": "rolling", "amount": 60}})
     plain = await world.made("operator", "/earning-rules", body)
     assert (await world.post("operator", f"/earning-rules/{plain['id']}/activate")).status_code == 200

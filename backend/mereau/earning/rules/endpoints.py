@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.requests import Request
 from starlette.responses import Response
 
 from mereau.auth.dependencies import allowed
@@ -32,16 +31,15 @@ from mereau.earning.rules.schemas import RuleCreate, RuleOut, RuleStatus, rule_s
 router = APIRouter(prefix=f"{V1}/earning-rules", tags=["Earning rules"])
 
 
-@router.post("", status_code=201, response_model=RuleOut, responses=problems(*BODY_PROBLEMS, 503))
+@router.post("", status_code=201, response_model=RuleOut, responses=problems(*BODY_PROBLEMS))
 async def create_rule(
     caller: Annotated[Principal, allowed(Scope.RULES_WRITE)],
     body: Annotated[RuleCreate, json_body(RuleCreate)],
     session: Writes,
     site: SiteHere,
-    request: Request,
 ) -> Response:
     """Add the next version of a rule, as a draft. An expiry shorter than what the contract guarantees is refused."""
-    guaranteed_s = await _guaranteed_life_s(session, body.expiry, request)
+    guaranteed_s = await _guaranteed_life_s(session, body.expiry)
     rule = await service.create_rule(
         session,
         body.external_id,
@@ -75,17 +73,16 @@ async def get_rule(rule_id: str, caller: Annotated[Principal, allowed(Scope.RULE
     return answer(show_rule(await service.get_rule(session, known_id("rul", rule_id))))
 
 
-@router.post("/{rule_id}/activate", response_model=RuleOut, responses=problems(404, 409, 422, 503))
+@router.post("/{rule_id}/activate", response_model=RuleOut, responses=problems(404, 409, 422))
 async def activate_rule(
     rule_id: str,
     caller: Annotated[Principal, allowed(Scope.RULES_WRITE)],
     session: Writes,
     site: SiteHere,
-    request: Request,
 ) -> Response:
     """Let this version pay from now on, in place of the rule's active one; repeating it changes nothing."""
     rule = await service.get_rule(session, known_id("rul", rule_id))
-    guaranteed_s = await _guaranteed_life_s(session, rule.spec.get("expiry"), request)
+    guaranteed_s = await _guaranteed_life_s(session, rule.spec.get("expiry"))
     rule = await service.activate_rule(
         session, rule.id, site.clock.now(), actor=caller.key_id, guaranteed_life_s=guaranteed_s
     )
@@ -101,6 +98,6 @@ async def deactivate_rule(
     return answer(show_rule(rule))
 
 
-async def _guaranteed_life_s(session: WriteSession, expiry: object, request: Request) -> int | None:
-    """The node is asked only for rules that say when their tokens expire."""
-    return None if expiry is None else await guaranteed_life_s(session, request.app.state.rpc)
+async def _guaranteed_life_s(session: WriteSession, expiry: object) -> int | None:
+    """Looked up only for rules that say when their tokens expire."""
+    return None if expiry is None else await guaranteed_life_s(session)

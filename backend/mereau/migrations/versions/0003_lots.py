@@ -30,6 +30,7 @@ def upgrade() -> None:
     op.add_column(
         "chain_deployment", sa.Column("transfers_open", sa.Boolean(), server_default="false", nullable=False)
     )
+    op.add_column("chain_deployment", sa.Column("epoch_s", sa.Integer(), server_default="0", nullable=False))
 
 
 def _programs() -> None:
@@ -129,6 +130,7 @@ def _adjustments() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("chain_deployment", "epoch_s")
     op.drop_column("chain_deployment", "transfers_open")
     op.drop_table("adjustment_counters")
     op.drop_table("adjustments")

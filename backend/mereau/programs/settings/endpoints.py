@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 
 from mereau.auth.dependencies import allowed
@@ -23,16 +22,15 @@ async def get_program(caller: Annotated[Principal, allowed(Scope.PROGRAM_READ)],
     return answer(show_program(await programs.current(session)))
 
 
-@router.patch("", response_model=ProgramOut, responses=problems(*BODY_PROBLEMS, 503))
+@router.patch("", response_model=ProgramOut, responses=problems(*BODY_PROBLEMS))
 async def change_program(
     caller: Annotated[Principal, allowed(Scope.PROGRAM_WRITE)],
     body: Annotated[ProgramChange, json_body(ProgramChange)],
     session: Writes,
     site: SiteHere,
-    request: Request,
 ) -> Response:
     """Change settings from now on. An expiry that is shorter than what the contract guarantees is refused."""
     wanted = body.wanted()
-    guaranteed_s = None if wanted.expiry is None else await guaranteed_life_s(session, request.app.state.rpc)
+    guaranteed_s = None if wanted.expiry is None else await guaranteed_life_s(session)
     program = await service.change(session, wanted, guaranteed_s, site.clock.now(), actor=caller.key_id)
     return answer(show_program(program))

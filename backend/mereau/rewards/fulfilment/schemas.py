@@ -45,6 +45,10 @@ class AddressIn(Request):
 class FileIn(Request):
     """A file of at most 1 MiB."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"media_type": "application/pdf", "content_base64": "JVBERi0xLjcKJSVFT0YK"}}
+    )
+
     media_type: Literal["application/pdf", "image/png", "image/jpeg"]
     content_base64: str = Field(min_length=4, max_length=_BASE64_CHARS_MAX, pattern=r"^[0-9A-Za-z+/]+={0,2}$")
 
