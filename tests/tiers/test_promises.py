@@ -17,6 +17,7 @@ from mereau.tiers.domain import (
     Qualification,
     TierSpec,
     Window,
+    direction_between,
     findings,
     judge,
     ladder_of,
@@ -174,6 +175,11 @@ def test_a_set_is_valid_by_what_is_written_and_read_back_as_it_was(
     rolls = rule.window is Window.ROLLING and rule.basis is not Basis.BALANCE
     sound = bool(tiers) and rises and len(names) == len(set(names)) and rolls == (rule.window_months is not None)
     assert (list(findings(ladder)) == []) == sound
+
+
+@pytest.mark.parametrize(("before", "after", "word"), [(0, 10, "up"), (10, 9, "down"), (10, 10, "kept"), (9, 10, "up")])
+def test_sets_are_compared_by_what_they_demand(before: int, after: int, word: str) -> None:
+    assert direction_between(before, after) == word
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from factories.tiers import Club, a_ladder, make_club
 from mereau.core.db import snapshot, transaction
 from mereau.core.errors import InvalidInputError, NotFoundError
 from mereau.tiers import service, tasks
+from mereau.tiers.domain import Ladder, TierSpec
 from mereau.tiers.errors import NoTiersError, OtherDraftError
 from mereau.tiers.service import Move
 
@@ -115,6 +116,28 @@ class TestPreview:
         await club.settle()
         assert await club.tiers() == ["bronze", None]
         assert (await club.moves())[-1] == ("silver", "bronze", "down", "activation")
+
+    async def test_a_tier_under_another_name_is_kept(self, club: Club) -> None:
+        """Nobody is told to have fallen whose tier demands what it demanded before."""
+        await club.enforce(10, 20)
+        await club.sell(a_line(2_500), member=0)
+        await club.sell(a_line(1_000), member=1)
+        await club.settle()
+        qualification = a_ladder(10).qualification
+        renamed = (TierSpec("start", "Départ", "Start", 10), TierSpec("top", "Haut", "Top", 19))
+        await club.draft(Ladder(qualification, renamed))
+        said = {(move.from_tier, move.to_tier, move.direction) for move in (await club.preview()).moves}
+        assert said == {("bronze", "start", "kept"), ("silver", "top", "down")}
+        async with transaction(club.engine) as session:
+            await service.activate(session, 2, club.now, actor="key:k")
+        await club.settle()
+        assert [(await club.moves(member))[-1][:3] for member in (0, 1)] == [
+            ("silver", "top", "down"),
+            ("bronze", "start", "kept"),
+        ]
+        await club.enforce(10, 19)
+        await club.assign("bronze", member=1)
+        assert (await club.moves(1))[-1] == ("start", "bronze", "kept", "assignment")
 
 
 class TestByHand:

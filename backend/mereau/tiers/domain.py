@@ -217,6 +217,13 @@ def running_grace(rule: Qualification) -> timedelta:
     return timedelta(days=max(rule.grace_days, 1))
 
 
+def direction_between(before: int, after: int) -> Direction:
+    """From a tier to one of another set, by what they demand: a tier under a new name is kept."""
+    if before == after:
+        return "kept"
+    return "up" if before < after else "down"
+
+
 def _direction(before: int, after: int) -> Direction | None:
     if after == before:
         return None

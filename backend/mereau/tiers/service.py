@@ -144,7 +144,9 @@ async def preview(session: Session, now: datetime) -> Preview:
         target = ladder.tiers[verdict.rank - 1].external_id if verdict.rank else None
         source = None if tier is None else tier.external_id
         if source != target:
-            key = (source, target, verdict.direction or "down")
+            demanded = 0 if tier is None else tier.threshold
+            direction = verdict.direction or domain.direction_between(demanded, ladder.threshold(verdict.rank))
+            key = (source, target, direction)
             moves[key] = moves.get(key, 0) + group.members
         elif verdict.below_since is not None:
             on_notice += group.members
@@ -209,9 +211,7 @@ async def _direction(session: WriteSession, source: str | None, tier: Tier) -> s
     if source is None:
         return "joined"
     before = (await repository.tiers_by_id(session, [source]))[source]
-    if before.id == tier.id:
-        return "kept"
-    return "up" if before.threshold < tier.threshold else "down"
+    return domain.direction_between(before.threshold, tier.threshold)
 
 
 async def unassign(session: WriteSession, member_id: str, now: datetime, *, actor: str) -> None:

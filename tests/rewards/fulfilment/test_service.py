@@ -12,9 +12,10 @@ from mereau.core.db import snapshot, transaction
 from mereau.core.errors import ConflictError, InvalidInputError, MereauError, NotFoundError
 from mereau.ledger.errors import HoldSettledError, InsufficientBalanceError
 from mereau.rewards.errors import NotCancellableError, OutOfStockError, RedeemedOtherwiseError
+from mereau.rewards.fulfilment import repository, tasks
 from mereau.rewards.fulfilment import service as deliveries
-from mereau.rewards.fulfilment import tasks
 from mereau.rewards.fulfilment.errors import HeldUpError
+from mereau.rewards.fulfilment.models import Delivery
 from mereau.rewards.fulfilment.service import DeliveryView
 from mereau.rewards.models import Reward
 
@@ -113,6 +114,28 @@ async def test_a_delivery_is_cleared_by_the_final_burn_alone(workshop: Workshop)
     assert (await workshop.seen(view)).delivery.cleared_at == workshop.now
     (moved,) = await workshop.step("prepared", view)
     assert moved.delivery.state == "prepared"
+
+
+async def test_clearing_waits_for_deliveries_in_their_order(workshop: Workshop) -> None:
+    """As every other writer: whoever holds the first of two may still take the second, and nobody is stuck."""
+    stocked = await workshop.stock()
+    reward = await workshop.bring(stocked, price_tokens=5)
+    views: list[Delivery] = []
+    # Ids of one moment are in no order: until two deliveries stand the other way round than their redemptions.
+    while sorted(views, key=lambda one: one.redemption_id) == sorted(views, key=lambda one: one.id):
+        views.append((await workshop.order(reward, stocked.variants[0].sku)).delivery)
+        workshop.now -= timedelta(seconds=1)
+    for one in views:
+        await workshop.burn(await workshop.redemption(one.redemption_id))
+    first, *others = sorted(view.id for view in views)
+    async with transaction(workshop.engine) as session:
+        await repository.lock_many(session, [first], None)
+        clearing = asyncio.create_task(workshop.hear())
+        await workshop.wait_for_a_waiter()
+        await repository.lock_many(session, others, None)
+    await clearing
+    rows = await workshop.rows("select cleared_at from deliveries")
+    assert [row.cleared_at for row in rows] == [workshop.now] * len(views)
 
 
 async def test_a_delivery_leaves_no_voucher_behind(workshop: Workshop) -> None:

@@ -31,8 +31,12 @@ _CANCEL = text("""
 
 _CLEAR = text("""
     update deliveries set cleared_at = :now
-    where redemption_id = any(cast(:redemption_ids as text[])) and cleared_at is null
-    returning id, redemption_id
+    from (
+        select id from deliveries
+        where redemption_id = any(cast(:redemption_ids as text[])) and cleared_at is null order by id for update
+    ) as waiting
+    where deliveries.id = waiting.id
+    returning deliveries.id, deliveries.redemption_id
 """)
 
 # What is sent is not handed over as well: the voucher goes, and with it the day on which it would expire.

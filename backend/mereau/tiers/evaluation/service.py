@@ -12,7 +12,17 @@ from mereau.outbox import service as outbox
 from mereau.programs import service as programs
 from mereau.programs.calendar.domain import day_of
 from mereau.tiers import queries, repository
-from mereau.tiers.domain import NO_TIER, Held, Ladder, Measure, judge, ladder_of, measure, running_grace
+from mereau.tiers.domain import (
+    NO_TIER,
+    Held,
+    Ladder,
+    Measure,
+    direction_between,
+    judge,
+    ladder_of,
+    measure,
+    running_grace,
+)
 from mereau.tiers.errors import NoTiersError
 from mereau.tiers.events import Change, changed
 from mereau.tiers.queries import Reading
@@ -109,7 +119,9 @@ def _judged(row: Reading, there: Force, now: datetime) -> tuple[StandingSaved, s
     verdict = judge(held, row.earned, there.by.ladder.qualification, now)
     tier_id = there.tier_id(verdict.rank)
     moved = tier_id != row.tier_id
-    direction = verdict.direction or ("down" if moved else None)
+    direction: str | None = verdict.direction
+    if direction is None and moved:
+        direction = direction_between(row.tier_threshold or 0, there.by.ladder.threshold(verdict.rank))
     since = now if moved or row.since is None else row.since
     if _still_assigned(held, now):
         standing = StandingSaved(
