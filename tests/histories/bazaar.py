@@ -15,6 +15,7 @@ from factories.earning import a_line
 from factories.ledger import LedgerWorld
 from factories.rewards import Counter
 from factories.tiers import Club
+from mereau.auth.domain import Principal, Role, Scope
 from mereau.core.db import transaction
 from mereau.core.errors import MereauError
 from mereau.earning import service as earning
@@ -22,6 +23,8 @@ from mereau.earning.crediting.service import award
 from mereau.earning.evaluation.facts.domain import MemberFacts, Occasion
 from mereau.earning.service import RecordedSale
 from mereau.ledger import tasks
+from mereau.ledger.adjustments import service as adjustments
+from mereau.ledger.adjustments.domain import AdjustmentDraft, Direction
 from mereau.ledger.aging import service as aging
 from mereau.ledger.extensions import service as extensions
 from mereau.ledger.tasks import ExpirableReader
@@ -68,6 +71,7 @@ RULES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     ],
 }
 ALWAYS: Final = "base"
+OPERATOR: Final = Principal("key_operator", Role.OPERATOR, frozenset(Scope))
 
 
 @dataclass
@@ -246,6 +250,17 @@ class History:
             done = await extensions.extend(session, member_id, until, "goodwill", self.bazaar.now, actor="key:test")
         return f"{done.tokens} tokens"
 
+    async def adjust(self) -> str:
+        """An operator credits or debits by hand."""
+        direction: Direction = self.chance.choice(["credit", "debit", "debit"])
+        draft = AdjustmentDraft(
+            self.bazaar.members[self.member()], self.chance.choice(self.bazaar.partners).id, direction,
+            self.chance.choice([1, 9, 30]), "correction", "counted again",
+        )  # fmt: skip
+        async with transaction(self.bazaar.engine) as session:
+            done = await adjustments.adjust(session, draft, OPERATOR, self.bazaar.now)
+        return f"{direction} {done.applied_tokens}"
+
     async def follow(self) -> str:
         return f"{await self.bazaar.follow_events()} events"
 
@@ -270,12 +285,12 @@ ACTS: Final[Mapping[str, Callable[[History], Awaitable[object]]]] = {
     name: getattr(History, name)
     for name in (
         "sell", "bring_back", "event", "redeem", "cancel", "refund", "use", "change_rule", "wait", "activate_due",
-        "activate_early", "expire", "extend", "follow", "listen", "walk", "assign",
+        "activate_early", "expire", "extend", "adjust", "follow", "listen", "walk", "assign",
     )
 }  # fmt: skip
 STORMY: Final = (
     "sell", "sell", "bring_back", "bring_back", "event", "redeem", "redeem", "cancel", "refund", "use", "activate_due",
-    "activate_early", "expire", "extend", "follow", "listen", "change_rule", "assign",
+    "activate_early", "expire", "extend", "adjust", "adjust", "follow", "listen", "change_rule", "assign",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ FIGURES: Final = """
             sum(remaining) filter (where l.state = 'pending') as waiting,
             sum(held) as held,
             sum(l.tokens) filter (where e.state <> 'rejected') as credited,
-            sum(least(unmet, expired)) as expired_unmet, sum(unmet) as unmet,
+            sum(least(unmet, expired + corrected)) as lost_unmet, sum(unmet) as unmet, sum(corrected) as corrected,
             min(least(remaining, held, spent, reversed, expired, unmet)) as least,
             bool_and(remaining + held + spent + reversed + expired = l.tokens) as is_conserved
         from lots l join entries e on e.id = l.entry_id where l.member_id = any(:ids) group by 1
@@ -55,7 +55,8 @@ FIGURES: Final = """
         coalesce(e.pending, 0) as issued_later, coalesce(e.reversed, 0) as reversed,
         coalesce(e.redeemed, 0) as redeemed, coalesce(e.expired, 0) as expired, coalesce(e.was_refused, false) as
         was_refused, coalesce(l.free, 0) as free, coalesce(l.waiting, 0) as waiting, coalesce(l.held, 0) as lots_held,
-        coalesce(l.credited, 0) as credited, coalesce(l.expired_unmet, 0) as expired_unmet,
+        coalesce(l.credited, 0) as credited, coalesce(l.lost_unmet, 0) as lost_unmet,
+        coalesce(l.corrected, 0) as corrected,
         coalesce(l.unmet, 0) as unmet, coalesce(l.least, 0) as least, coalesce(l.is_conserved, true) as is_conserved,
         coalesce(g.due, 0) as due, coalesce(r.withheld, 0) as withheld,
         coalesce(r.given_back, 0) as given_back, coalesce(h.tokens, 0) as on_hold, coalesce(b.tokens, 0) as on_chain,
@@ -77,12 +78,13 @@ AWARDS: Final = """
         where s.entry_id is not null and not exists (select 1 from sale_credits c where c.sale_id = s.id) group by 1, 2
     )
     select e.id, e.member_id, e.state, l.tokens - coalesce(h.due, 0) as tokens,
-        split_part(r.external_id, '-', 1) as rule, (e.occurred_at at time zone 'Europe/Paris')::date as day, coalesce(
+        l.corrected, split_part(r.external_id, '-', 1) as rule,
+        (e.occurred_at at time zone 'Europe/Paris')::date as day, coalesce(
             (select bool_and(returned_quantity = quantity) from sale_lines x where x.sale_id = h.sale_id), false
         ) as is_back
-    from entries e join lots l on l.entry_id = e.id join earning_rules r on e.rule = r.id || '@' || r.version
+    from entries e join lots l on l.entry_id = e.id left join earning_rules r on e.rule = r.id || '@' || r.version
     left join shares h on h.entry_id = e.id
-    where e.member_id = any(:ids) and e.kind = 'issue'
+    where e.member_id = any(:ids) and e.kind = 'issue' and e.reason_code <> 'refund'
 """
 
 STOCKS: Final = """
@@ -129,14 +131,14 @@ def figures(row: Any, policy: str) -> Iterator[str]:
 
 
 def debts(row: Any, policy: str) -> Iterator[str]:
-    """Whatever returns ask for is taken, owed or forgiven; under `debt` only what had expired is forgiven."""
+    """Whatever returns ask for is taken, owed or forgiven; under `debt` only what was lost otherwise is forgiven."""
     net = row.available + row.pending - row.debt
-    forgiven = net - (row.credited - row.due - row.redeemed - row.expired)
+    forgiven = net - (row.credited - row.due - row.redeemed - row.expired - row.corrected)
     if policy == "clamp" and row.debt:
         yield "a debt where returns forgive"
-    if policy == "clamp" and forgiven - row.withheld > row.redeemed - row.given_back + row.expired:
+    if policy == "clamp" and forgiven - row.withheld > row.redeemed - row.given_back + row.expired + row.corrected:
         yield "tokens of returned goods were forgiven, and are there"
-    if not 0 <= forgiven <= (row.expired_unmet if policy == "debt" else row.unmet):
+    if not 0 <= forgiven <= (row.lost_unmet if policy == "debt" else row.unmet):
         yield f"{forgiven} tokens are forgiven"
 
 
@@ -166,7 +168,7 @@ async def check_tiers(history: History) -> None:
     bazaar = history.bazaar
     earned = dict.fromkeys(bazaar.members, 0)
     for row in await bazaar.rows(AWARDS, ids=bazaar.members):
-        earned[row.member_id] += row.tokens if row.state == "accepted" else 0
+        earned[row.member_id] += max(0, row.tokens - row.corrected) if row.state == "accepted" else 0
     assigned = await bazaar.rows(
         "select member_id from tier_standings where assigned_by is not null and member_id = any(:ids)",
         ids=bazaar.members,

@@ -26,7 +26,7 @@ _CHUNK = 12
 OFTEN = ("sell",) * 5 + ("bring_back",) * 5 + ("redeem",) * 5 + ("cancel", "refund", "refund", "use", "event", "event")
 SELDOM = (
     "change_rule", "change_rule", "wait", "wait", "activate_early", "activate_early", "expire", "expire", "extend",
-    "follow", "listen", "listen", "walk", "assign",
+    "adjust", "adjust", "follow", "listen", "listen", "walk", "assign",
 )  # fmt: skip
 CHAIN = ("seal", "seal", "seal", "mine", "mine", "mine", "finish", "reorganise", "reorganise", "reject")
 GRANT = ("grant", "grant", "grant and undo", "grant and use")

@@ -27,7 +27,7 @@ STEPS = 20
 STEPS_KNOWN = (
     ("sell",) * 4 + ("bring_back",) * 3 + ("redeem",) * 3 + ("settle",) * 4
     + ("cancel", "refund", "refund", "use", "event", "expire", "expire", "extend", "change_rule", "activate_early")
-    + ("wait", "walk", "storm")
+    + ("adjust", "adjust", "wait", "walk", "storm")
 )  # fmt: skip
 
 
