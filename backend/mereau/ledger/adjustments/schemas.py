@@ -30,6 +30,8 @@ class AdjustmentCreate(Request):
 class AdjustmentDecision(Request):
     """What the second person has to say."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {"note": "Checked with the till's receipt."}})
+
     note: Remark
 
 
