@@ -15,7 +15,8 @@ from mereau.cli.children import Child, Running, http_probe, python_command, run_
 from mereau.core.errors import ConfigurationError
 
 SERVE = (
-    "import sys, pathlib, os, time; pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))\n"
+    "import sys, pathlib, os, time; mark = pathlib.Path(sys.argv[1])\n"
+    "new = mark.with_suffix('.new'); new.write_text(str(os.getpid())); new.replace(mark)\n"
     "print('serving', os.environ.get('MEREAU_TEST'), flush=True); time.sleep(60)"
 )
 STUBBORN = (

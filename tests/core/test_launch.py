@@ -17,7 +17,8 @@ WHO = (
     "print(os.geteuid(), os.getegid(), os.getgroups(), *[l.split()[1] for l in status if l.startswith('CapEff')])"
 )
 PARENT = (
-    "import sys, subprocess, time; from mereau.core.postgres import launch_command\n"
+    "import signal, sys, subprocess, time; from mereau.core.postgres import launch_command\n"
+    "if int(sys.argv[3]): signal.signal(int(sys.argv[2]), signal.SIG_IGN)\n"
     "command = [sys.executable, '-c', sys.argv[1]]\n"
     "child = subprocess.Popen(launch_command(command, stop_signal=int(sys.argv[2])))\n"
     "print(child.pid, flush=True); time.sleep(60)"
@@ -46,14 +47,20 @@ def test_the_exit_code_is_the_programs() -> None:
     assert subprocess.run(command, check=False).returncode == 7
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_the_child_gets_the_signal_when_its_parent_is_killed(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "ignored"),
+    [(signal.SIGTERM, 0), (signal.SIGKILL, 0), (signal.SIGINT, 0), (signal.SIGINT, 1), (signal.SIGTERM, 1)],
+)
+def test_the_child_gets_the_signal_when_its_parent_is_killed(number: signal.Signals, ignored: int) -> None:
+    """Even where the parent ignores it, as shells let what they start in the background."""
     # Until it runs its own code, an interpreter may swallow an interrupt.
     program = "import time; print('running', flush=True); time.sleep(60)"
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, program, str(int(number))], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", PARENT, program, str(int(number)), str(ignored)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-    ) as parent:  # fmt: skip
+    ) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         assert parent.stdout.readline() == "running\n"

@@ -45,6 +45,9 @@ def main(arguments: list[str]) -> None:
         # Last, because a change of user clears it.
         libc.prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
     if os.getppid() == int(parent):
+        if int(signal_number) != signal.SIGKILL:
+            # What runs in the background of a shell ignores interrupts, and hands that on to what it starts.
+            signal.signal(int(signal_number), signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.execv(command[0], command)  # noqa: S606 - launching is what this file is for
 
